@@ -1,0 +1,1 @@
+"""mailer: statement alerts, symposium reminders and campaigns, each to everyone once."""

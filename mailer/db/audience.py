@@ -1,0 +1,197 @@
+"""Who gets a mailing: one INSERT ... SELECT per kind of audience, repeatable without effect.
+
+Everyone whom the mailing is meant for gets a row. A person who must not be mailed
+gets one too, already skipped and with the reason, so that the books balance and
+"why did X not get it?" has an answer.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, case, cast, exists, func, literal, null, select
+from sqlalchemy.orm import Session, aliased
+
+from mailer.db.base import Instant, word
+from mailer.db.dialect import insert
+from mailer.db.mailings import REACHED, Delivery, Mailing
+from mailer.db.people import Subscriber, Subscription
+from mailer.db.programme import Registration
+from mailer.vocabulary import DeliveryState, MailingState, RegistrationState, SkipReason, SubscriptionState
+
+COLUMNS = (
+    "mailing_id",
+    "subscriber_id",
+    "registration_id",
+    "lane",
+    "rank",
+    "state",
+    "reason",
+    "created_at",
+    "due_at",
+    "not_after",
+    "attempts",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slot:
+    """When the rows of one expansion fall due and until when they may be sent (UTC)."""
+
+    now: datetime
+    due_at: datetime
+    not_after: datetime
+
+
+def expand(session: Session, mailing: Mailing, slot: Slot, people: Select[Any]) -> int:
+    """Add a delivery for each of the people not yet in the mailing; returns how many were added."""
+    statement = insert(session, Delivery).from_select(list(COLUMNS), people)
+    added = session.execute(statement.on_conflict_do_nothing(index_elements=["mailing_id", "subscriber_id"]))
+    mailing.expanded_at = slot.now
+    return int(added.rowcount)  # type: ignore[attr-defined]
+
+
+def subscribers_of_topic(mailing: Mailing, slot: Slot) -> Select[Any]:
+    """Everyone who asked for the topic and has not left it; the unconfirmed are skipped by name."""
+    reason = case(
+        (Subscriber.suppressed.is_not(None), SkipReason.SUPPRESSED.value),
+        (Subscription.state == SubscriptionState.PENDING, SkipReason.UNCONFIRMED.value),
+        else_=null(),
+    )
+    return (
+        _rows(mailing, slot, reason, registration_id=cast(null(), Registration.id.type))
+        .join(Subscription, Subscription.subscriber_id == Subscriber.id)
+        .where(
+            Subscription.topic_id == mailing.topic_id,
+            Subscription.state != SubscriptionState.UNSUBSCRIBED,
+        )
+    )
+
+
+def subscriber_of_subscription(mailing: Mailing, slot: Slot) -> Select[Any]:
+    """The one person a confirmation request or a welcome goes to."""
+    reason = case((Subscriber.suppressed.is_not(None), SkipReason.SUPPRESSED.value), else_=null())
+    return (
+        _rows(mailing, slot, reason, registration_id=cast(null(), Registration.id.type))
+        .join(Subscription, Subscription.subscriber_id == Subscriber.id)
+        .where(Subscription.id == mailing.subscription_id)
+    )
+
+
+def attendees(
+    mailing: Mailing, slot: Slot, *, near: Collection[int] = (), registration_id: int | None = None
+) -> Select[Any]:
+    """Everyone with a confirmed registration for the symposium, or the one that is named.
+
+    Whom the same rule has reminded of a date in the generations `near` is skipped: the symposium
+    moved so little that the change notice is enough.
+    """
+    cases: list[tuple[ColumnElement[bool], str]] = [
+        (Subscriber.suppressed.is_not(None), SkipReason.SUPPRESSED.value)
+    ]
+    if mailing.rule_id is not None:
+        cases.append((Registration.registered_at > slot.due_at, SkipReason.REGISTERED_LATE.value))
+        cases.append((Registration.reminders.is_(False), SkipReason.UNSUBSCRIBED.value))
+    if near:
+        cases.append((_reminded_before(mailing, near), SkipReason.ALREADY_TOLD.value))
+    people = (
+        _rows(mailing, slot, case(*cases, else_=null()), registration_id=Registration.id)
+        .join(Registration, Registration.subscriber_id == Subscriber.id)
+        .where(
+            Registration.symposium_id == mailing.symposium_id,
+            Registration.state == RegistrationState.CONFIRMED,
+        )
+    )
+    only = registration_id or mailing.registration_id
+    return people.where(Registration.id == only) if only is not None else people
+
+
+def _reminded_before(mailing: Mailing, generations: Collection[int]) -> ColumnElement[bool]:
+    earlier, reminded = aliased(Mailing), aliased(Delivery)
+    return exists().where(
+        earlier.symposium_id == mailing.symposium_id,
+        earlier.rule_id == mailing.rule_id,
+        earlier.generation.in_(generations),
+        reminded.mailing_id == earlier.id,
+        reminded.subscriber_id == Subscriber.id,
+        reminded.state.in_(REACHED | {DeliveryState.IN_DOUBT}),
+    )
+
+
+def _rows(mailing: Mailing, slot: Slot, reason: Any, *, registration_id: Any) -> Select[Any]:
+    state_type = word(DeliveryState)
+    state = case(
+        (reason.is_(None), literal(DeliveryState.PENDING, state_type)),
+        else_=literal(DeliveryState.SKIPPED, state_type),
+    )
+    return select(
+        literal(mailing.id, Mailing.id.type).label("mailing_id"),
+        Subscriber.id.label("subscriber_id"),
+        registration_id.label("registration_id"),
+        Subscriber.domain_index.label("lane"),
+        literal(mailing.rank).label("rank"),
+        state.label("state"),
+        cast(reason, Delivery.reason.type).label("reason"),
+        literal(slot.now, Instant).label("created_at"),
+        literal(slot.due_at, Instant).label("due_at"),
+        literal(slot.not_after, Instant).label("not_after"),
+        literal(0).label("attempts"),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Books:
+    """The account of one mailing, counted from its rows."""
+
+    audience: int
+    sent: int
+    failed: int
+    skipped: dict[str, int]
+    in_doubt: int
+    open: int
+
+    @property
+    def balanced(self) -> bool:
+        """True when everyone of the audience is accounted for."""
+        parts = self.sent + self.failed + sum(self.skipped.values()) + self.in_doubt + self.open
+        return self.audience == parts
+
+
+def books(session: Session, mailing_id: int) -> Books:
+    """Count the mailing's rows by where they stand; the audience is counted apart, so that it can disagree."""
+    audience = session.scalar(select(func.count()).where(Delivery.mailing_id == mailing_id)) or 0
+    rows = session.execute(
+        select(Delivery.state, Delivery.reason, func.count())
+        .where(Delivery.mailing_id == mailing_id)
+        .group_by(Delivery.state, Delivery.reason)
+    ).all()
+    sums = dict.fromkeys(("sent", "failed", "in_doubt", "open"), 0)
+    skipped: dict[str, int] = {}
+    for state, reason, count in rows:
+        column = COLUMN_OF[state]
+        if column == "skipped":
+            word_ = reason or state.value
+            skipped[word_] = skipped.get(word_, 0) + count
+        else:
+            sums[column] += count
+    return Books(audience=audience, skipped=skipped, **sums)
+
+
+COLUMN_OF = {
+    DeliveryState.PENDING: "open",
+    DeliveryState.CLAIMED: "open",
+    DeliveryState.DEFERRED: "open",
+    DeliveryState.SENT: "sent",
+    DeliveryState.BOUNCED: "sent",
+    DeliveryState.COMPLAINED: "sent",
+    DeliveryState.FAILED: "failed",
+    DeliveryState.IN_DOUBT: "in_doubt",
+    DeliveryState.SKIPPED: "skipped",
+    DeliveryState.CANCELLED: "skipped",
+    DeliveryState.EXPIRED: "skipped",
+}
+
+UNFINISHED = frozenset(
+    {MailingState.SCHEDULED, MailingState.EXPANDING, MailingState.SENDING, MailingState.PAUSED}
+)

@@ -1,0 +1,174 @@
+"""The programme: statements, symposia, their dates, reminder rules and registrations.
+
+Truth about time is the local wall time and its IANA zone; the UTC instant is
+derived from them and kept with the tzdata version that derived it.
+"""
+
+import uuid
+from datetime import date, datetime, time
+
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.types import JSON
+
+from mailer.db.base import Base, BigId, Instant, JsonObject, word
+from mailer.vocabulary import (
+    EndSource,
+    Precision,
+    ProposalState,
+    RegistrationState,
+    StatementState,
+    SymposiumState,
+)
+
+
+class Statement(Base):
+    """A public statement. `key` is what ingest knows it by; its texts are versions per language."""
+
+    __tablename__ = "statements"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), unique=True)
+    slug: Mapped[str] = mapped_column(String(128), unique=True)
+    state: Mapped[StatementState] = mapped_column(word(StatementState), default=StatementState.DRAFT)
+    language: Mapped[str] = mapped_column(String(16))
+    dated: Mapped[date]
+    url: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    published_at: Mapped[datetime | None] = mapped_column(Instant)
+
+    texts: Mapped[list["StatementText"]] = relationship(
+        back_populates="statement", order_by="StatementText.version"
+    )
+
+
+class StatementText(Base):
+    """One version of a statement in one language, as Markdown. Versions only grow."""
+
+    __tablename__ = "statement_texts"
+    __table_args__ = (UniqueConstraint("statement_id", "language", "version"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    statement_id: Mapped[int] = mapped_column(ForeignKey("statements.id"))
+    language: Mapped[str] = mapped_column(String(16))
+    version: Mapped[int] = mapped_column(default=1)
+    title: Mapped[str] = mapped_column(Text)
+    body: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(Instant)
+
+    statement: Mapped[Statement] = relationship(back_populates="texts")
+
+
+class Series(Base):
+    """Symposia that belong together, with the sentence that announces them."""
+
+    __tablename__ = "series"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    key: Mapped[str] = mapped_column(String(128), unique=True)
+    name: Mapped[str] = mapped_column(Text)
+    text: Mapped[str] = mapped_column(Text, default="")
+
+
+class Symposium(Base):
+    """One symposium on one date. `generation` counts dates, `sequence` what calendars must notice."""
+
+    __tablename__ = "symposia"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), unique=True)
+    slug: Mapped[str] = mapped_column(String(128), unique=True)
+    uid: Mapped[str] = mapped_column(String(36), unique=True, default=lambda: str(uuid.uuid4()))
+    state: Mapped[SymposiumState] = mapped_column(word(SymposiumState), default=SymposiumState.DRAFT)
+    series_id: Mapped[int | None] = mapped_column(ForeignKey("series.id"))
+    title: Mapped[str] = mapped_column(Text)
+    language: Mapped[str] = mapped_column(String(16), default="en")
+
+    precision: Mapped[Precision] = mapped_column(word(Precision))
+    day: Mapped[date | None]  # for month precision its first day, for none: null
+    wall_time: Mapped[time | None]
+    zone: Mapped[str | None] = mapped_column(String(64))
+    starts_at: Mapped[datetime | None] = mapped_column(Instant, index=True)  # derived, see tzdata
+    tzdata: Mapped[str | None] = mapped_column(String(16))
+    minutes: Mapped[int] = mapped_column(default=60)
+    end_source: Mapped[EndSource] = mapped_column(word(EndSource), default=EndSource.ASSUMED)
+
+    place: Mapped[str | None] = mapped_column(Text)
+    register_url: Mapped[str | None] = mapped_column(Text)
+    sources: Mapped[dict[str, str]] = mapped_column(JSON)  # field -> FieldSource
+    raw: Mapped[str] = mapped_column(Text, default="")
+    questions: Mapped[list[str]] = mapped_column(JSON)  # what a person must confirm before any mail leaves
+    generation: Mapped[int] = mapped_column(default=1)
+    sequence: Mapped[int] = mapped_column(default=0)
+    changed_at: Mapped[datetime] = mapped_column(Instant)
+    created_at: Mapped[datetime] = mapped_column(Instant)
+
+    series: Mapped[Series | None] = relationship()
+    dates: Mapped[list["SymposiumDate"]] = relationship(order_by="SymposiumDate.generation")
+
+
+class SymposiumDate(Base):
+    """Every date a symposium ever had: a return to an earlier date takes its old generation again."""
+
+    __tablename__ = "symposium_dates"
+    __table_args__ = (UniqueConstraint("symposium_id", "generation"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    symposium_id: Mapped[int] = mapped_column(ForeignKey("symposia.id"))
+    generation: Mapped[int]
+    precision: Mapped[Precision] = mapped_column(word(Precision))
+    day: Mapped[date | None]
+    wall_time: Mapped[time | None]
+    zone: Mapped[str | None] = mapped_column(String(64))
+    starts_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+class ReminderRule(Base):
+    """How long before its start people are reminded; the default when it names no symposium."""
+
+    __tablename__ = "reminder_rules"
+    __table_args__ = (UniqueConstraint("symposium_id", "key"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    symposium_id: Mapped[int | None] = mapped_column(ForeignKey("symposia.id"))
+    key: Mapped[str] = mapped_column(String(16))  # '1d', '1h': stands in the mailing's key
+    days: Mapped[int] = mapped_column(default=0)  # civil days: same clock time
+    minutes: Mapped[int] = mapped_column(default=0)  # absolute time
+    enabled: Mapped[bool] = mapped_column(default=True)
+
+
+class Registration(Base):
+    """One attendee of one symposium. `told_generation` is the date they last heard of."""
+
+    __tablename__ = "registrations"
+    __table_args__ = (
+        UniqueConstraint("symposium_id", "subscriber_id"),
+        Index("ix_registrations_symposium_state", "symposium_id", "state"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    symposium_id: Mapped[int] = mapped_column(ForeignKey("symposia.id"))
+    subscriber_id: Mapped[int] = mapped_column(ForeignKey("subscribers.id", ondelete="CASCADE"))
+    state: Mapped[RegistrationState] = mapped_column(word(RegistrationState))
+    reminders: Mapped[bool] = mapped_column(default=True)  # a reminder's unsubscribe turns only this off
+    sequence_bump: Mapped[int] = mapped_column(default=0)
+    told_generation: Mapped[int | None]
+    registered_at: Mapped[datetime] = mapped_column(Instant)
+
+    symposium: Mapped[Symposium] = relationship()
+
+
+class Proposal(Base):
+    """A change that a re-read source suggests and a person accepts or rejects."""
+
+    __tablename__ = "proposals"
+    __table_args__ = (UniqueConstraint("fingerprint"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(64))  # the same suggestion is made once
+    symposium_id: Mapped[int | None] = mapped_column(ForeignKey("symposia.id"))
+    statement_id: Mapped[int | None] = mapped_column(ForeignKey("statements.id"))
+    changes: Mapped[JsonObject] = mapped_column(JSON)  # field -> [old, new]
+    raw: Mapped[str] = mapped_column(Text)
+    state: Mapped[ProposalState] = mapped_column(word(ProposalState), default=ProposalState.OPEN)
+    created_at: Mapped[datetime] = mapped_column(Instant)

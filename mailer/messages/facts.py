@@ -1,0 +1,199 @@
+"""What a mail is about: one frozen dataclass of facts for each kind of mailing.
+
+A fact is finished text, a date or a URL. Times arrive already in words (`messages.when`), so nothing
+here knows a clock. Facts never hold anything about a recipient: what differs from reader to reader
+is a slot. Only the fields marked `STAFF_TEXT` may hold slot markers; every other field that holds
+one is refused by `templates.render`.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+
+from mailer.vocabulary import MailingKind
+
+# Staff text whose placeholders `slots.expand_placeholders` has already turned into markers.
+STAFF_TEXT: Mapping[str, bool] = {"may_hold_slots": True}
+
+_LEAD = re.compile(r"([1-9][0-9]{0,3})([wdhm])")
+
+
+class Tense(StrEnum):
+    """Where the symposium stands at the moment the reminder leaves; the words must be true then."""
+
+    BEFORE = "before"
+    UNDER_WAY = "under_way"
+
+
+class LeadUnit(StrEnum):
+    WEEKS = "w"
+    DAYS = "d"
+    HOURS = "h"
+    MINUTES = "m"
+
+
+class ChangedThing(StrEnum):
+    """What moved, besides the date and time, between what an attendee was told and what is true now."""
+
+    TITLE = "title"
+    PLACE = "place"
+    END = "end"
+    JOINING = "joining"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Organisation:
+    """Who writes. `postal_address` and `imprint` may have several lines."""
+
+    name: str
+    postal_address: str
+    site_url: str
+    contact_address: str
+    imprint: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatementFacts:
+    """A published statement. `fallback` is true when no text exists in the reader's language."""
+
+    title: str
+    published_on: date
+    body: str
+    body_language: str
+    url: str
+    topic_name: str
+    fallback: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class SymposiumFacts:
+    """One symposium as announced.
+
+    `when` is worded in the language of the mail; `language` is the language of `title`, `series` and
+    `where`. `offset` (such as "UTC-4") is None while the hour is not announced: then there is no
+    `local_time` slot either, because there is no instant to convert.
+    """
+
+    title: str
+    when: str
+    page_url: str
+    language: str
+    offset: str | None = None
+    series: str | None = None
+    where: str | None = None
+    calendar_url: str | None = None
+    end_assumed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegistrationFacts:
+    symposium: SymposiumFacts
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReminderFacts:
+    """`lead` is the rule's own distance to the start: "1w", "1d", "2h", "30m"."""
+
+    symposium: SymposiumFacts
+    lead: str
+    tense: Tense = Tense.BEFORE
+
+    def __post_init__(self) -> None:
+        if _LEAD.fullmatch(self.lead) is None:
+            raise ValueError(f'The lead "{self.lead}" is not a number with one of w, d, h, m. Write it like "1d".')
+
+    @property
+    def lead_count(self) -> int:
+        return int(self.lead[:-1])
+
+    @property
+    def lead_unit(self) -> LeadUnit:
+        return LeadUnit(self.lead[-1])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One thing that changed, as a reader would say it. `old` is None when it was not known before."""
+
+    what: ChangedThing
+    old: str | None
+    new: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeFacts:
+    """What an attendee was told, against what is true now.
+
+    `old_when` is the time they were told, in words, or None if it stays as it was; the new one is
+    `symposium.when`. `changes` is everything else.
+    """
+
+    symposium: SymposiumFacts
+    old_when: str | None = None
+    changes: tuple[Change, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.old_when is None and not self.changes:
+            raise ValueError("Nothing changed, so there is no change notice to write.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CancellationFacts:
+    """`symposium.when` is the time that was announced. `reason` is in the symposium's language."""
+
+    symposium: SymposiumFacts
+    reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CampaignFacts:
+    """Staff's own words. `subject` and `body` may hold slot markers, expanded beforehand."""
+
+    subject: str = field(metadata=STAFF_TEXT)
+    body: str = field(metadata=STAFF_TEXT)
+    body_language: str
+    topic_name: str
+    view_url: str | None = None
+    fallback: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptInFacts:
+    """Nothing in it was typed by whoever filled in the form: the topic is the organisation's word."""
+
+    topic_name: str
+    valid_hours: int = 72
+
+
+@dataclass(frozen=True, kw_only=True)
+class WelcomeFacts:
+    topic_names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.topic_names:
+            raise ValueError("A welcome names at least one topic.")
+
+
+Facts = (
+    StatementFacts
+    | RegistrationFacts
+    | ReminderFacts
+    | ChangeFacts
+    | CancellationFacts
+    | CampaignFacts
+    | OptInFacts
+    | WelcomeFacts
+)
+
+FACTS_OF_KIND: Mapping[MailingKind, type[Facts]] = {
+    MailingKind.STATEMENT_ALERT: StatementFacts,
+    MailingKind.REGISTRATION_CONFIRMATION: RegistrationFacts,
+    MailingKind.REMINDER: ReminderFacts,
+    MailingKind.CHANGE: ChangeFacts,
+    MailingKind.CANCELLATION: CancellationFacts,
+    MailingKind.CAMPAIGN: CampaignFacts,
+    MailingKind.OPT_IN: OptInFacts,
+    MailingKind.WELCOME: WelcomeFacts,
+}

@@ -1,0 +1,1 @@
+"""Subscribers: how they come, what they may change, and how they leave."""

@@ -1,0 +1,156 @@
+"""Preferences: what a person may see and change by the link in their mail, without an account."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from mailer.db.mailings import Delivery, ReturnedMail
+from mailer.db.people import Subscriber, Subscription, Topic
+from mailer.db.seal import ADDRESS
+from mailer.messages.templates import LANGUAGES
+from mailer.messages.tokens import Purpose, read
+from mailer.messages.when import is_zone
+from mailer.services.audience import people
+from mailer.services.audience.people import TopicName
+from mailer.services.audience.subscribe import settle_consent
+from mailer.services.audience.unsubscribe import leave_topic
+from mailer.services.house import House
+from mailer.vocabulary import ConsentSource, SubscriptionState, SuppressionReason
+
+LINK_DAYS = 30
+
+
+class Closed(StrEnum):
+    """Why a preferences link opens nothing."""
+
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """One topic and whether the person gets it."""
+
+    topic: TopicName
+    on: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """What the house holds about a person and shows to them. `stopped`: no mail reaches them at present."""
+
+    languages: tuple[str, ...]
+    zone: str | None
+    choices: tuple[Choice, ...]
+    stopped: bool
+
+
+def look(session: Session, house: House, token: str, now: datetime) -> Held | Closed:
+    """What the preferences page shows, or why the link opens nothing (forged, expired, erased person)."""
+    subscriber = _person(session, house, token, now)
+    if isinstance(subscriber, Closed):
+        return subscriber
+    return Held(
+        languages=tuple(subscriber.languages),
+        zone=subscriber.zone,
+        choices=tuple(
+            Choice(topic=people.name_of(topic), on=on) for topic, on in _topics(session, subscriber)
+        ),
+        stopped=subscriber.suppressed is not None,
+    )
+
+
+def _topics(session: Session, subscriber: Subscriber) -> list[tuple[Topic, bool]]:
+    """Every public topic, and those that only this person has."""
+    on = set(
+        session.scalars(
+            select(Subscription.topic_id).where(
+                Subscription.subscriber_id == subscriber.id, Subscription.state == SubscriptionState.CONFIRMED
+            )
+        )
+    )
+    offered = select(Topic).where(Topic.public.is_(True) | Topic.id.in_(on)).order_by(Topic.key)
+    return [(topic, topic.id in on) for topic in session.scalars(offered)]
+
+
+def change(
+    session: Session,
+    house: House,
+    token: str,
+    *,
+    topics: Iterable[str],
+    language: str,
+    zone: str,
+    now: datetime,
+) -> Held | Closed:
+    """Save a person's choices. An unknown language or zone leaves the old one; Closed as in `look`."""
+    subscriber = _person(session, house, token, now)
+    if isinstance(subscriber, Closed):
+        return subscriber
+    if language in LANGUAGES:
+        subscriber.languages = [language, *(one for one in subscriber.languages if one != language)]
+    if not zone or is_zone(zone):
+        subscriber.zone = zone or None
+    wanted = set(topics)
+    for topic, on in _topics(session, subscriber):
+        if on != (topic.key in wanted):
+            _switch(session, house, subscriber, topic, now, on=not on)
+    session.flush()
+    return look(session, house, token, now)
+
+
+def _switch(
+    session: Session, house: House, subscriber: Subscriber, topic: Topic, now: datetime, *, on: bool
+) -> None:
+    subscription = session.scalars(
+        select(Subscription).where(
+            Subscription.subscriber_id == subscriber.id, Subscription.topic_id == topic.id
+        )
+    ).one_or_none()
+    if subscription is None:
+        subscription = Subscription(
+            subscriber_id=subscriber.id, topic_id=topic.id, state=SubscriptionState.PENDING, changed_at=now
+        )
+        session.add(subscription)
+        session.flush()
+    if on:
+        settle_consent(session, house, subscription, ConsentSource.PREFERENCES, now, welcome=False)
+    else:
+        leave_topic(session, subscription, ConsentSource.PREFERENCES, now)
+
+
+def erase(session: Session, house: House, token: str, now: datetime) -> bool:
+    """Delete a person at their own wish, at once; False for a link that is not theirs any more."""
+    subscriber = _person(session, house, token, now)
+    if isinstance(subscriber, Closed):
+        return False
+    erase_person(session, house, subscriber, now)
+    return True
+
+
+def erase_person(session: Session, house: House, subscriber: Subscriber, now: datetime) -> None:
+    """Delete everything about a person, also the mail that came back from them.
+
+    Delivery rows stay without the person, so that the books balance, and a keyed hash of the
+    address stays, so that no later import brings them back.
+    """
+    address = house.vault.open(ADDRESS, subscriber.id, subscriber.address)
+    people.suppress(session, house, address, SuppressionReason.ERASED, now)
+    session.flush()
+    theirs = select(Delivery.id).where(Delivery.subscriber_id == subscriber.id)
+    session.execute(delete(ReturnedMail).where(ReturnedMail.delivery_id.in_(theirs)))
+    session.execute(delete(Subscriber).where(Subscriber.id == subscriber.id))
+
+
+def _person(session: Session, house: House, token: str, now: datetime) -> Subscriber | Closed:
+    numbers = read(house.tokens, Purpose.PREFERENCES, token, 2)
+    if numbers is None:
+        return Closed.UNKNOWN
+    subscriber_id, day = numbers
+    if int(now.timestamp()) // 86_400 - day > LINK_DAYS:
+        return Closed.EXPIRED
+    return session.get(Subscriber, subscriber_id) or Closed.UNKNOWN

@@ -1,0 +1,130 @@
+"""Mailings as staff see them: the books, and the switches pause, resume, cancel, release and write off."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from mailer.db.audience import UNFINISHED, Books, books
+from mailer.db.mailings import WAITING, Delivery, Mailing
+from mailer.db.session import hint_after_commit
+from mailer.services.desk import audit
+from mailer.vocabulary import DeliveryState, MailingState, SkipReason
+from mailer.wake import Task
+
+
+class UnknownMailing(Exception):
+    """No mailing has this key; the message says how to list them."""
+
+
+class MailingRefusal(Exception):
+    """The mailing is not in a state for this; the message says in which it is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """One mailing and its books."""
+
+    key: str
+    kind: str
+    state: MailingState
+    due_at: datetime
+    books: Books
+
+
+def find(session: Session, key: str) -> Mailing:
+    found = session.scalars(select(Mailing).where(Mailing.key == key)).one_or_none()
+    if found is None:
+        raise UnknownMailing(f'There is no mailing "{key}". List them with: mailer mailing list')
+    return found
+
+
+def account(session: Session, mailing: Mailing) -> Account:
+    """The books of one mailing, counted now."""
+    return Account(
+        key=mailing.key,
+        kind=mailing.kind.value,
+        state=mailing.state,
+        due_at=mailing.due_at,
+        books=books(session, mailing.id),
+    )
+
+
+def accounts(session: Session, limit: int = 1_000) -> list[Account]:
+    """The books of the newest mailings, oldest first."""
+    newest = session.scalars(select(Mailing).order_by(Mailing.id.desc()).limit(limit)).all()
+    return [account(session, mailing) for mailing in reversed(newest)]
+
+
+def pause(session: Session, mailing: Mailing, *, actor: str, now: datetime) -> None:
+    """Hold a mailing back: nothing of it is claimed any more, what is on the wire arrives."""
+    if mailing.state not in {MailingState.EXPANDING, MailingState.SENDING}:
+        raise MailingRefusal(
+            f"This mailing is {mailing.state.value}; only one that is being sent can be paused."
+        )
+    mailing.state = MailingState.PAUSED
+    _audit(session, mailing, "mailing-paused", actor, now)
+
+
+def resume(session: Session, mailing: Mailing, *, actor: str, now: datetime) -> None:
+    """Go on with exactly those who have not had it."""
+    if mailing.state is not MailingState.PAUSED:
+        raise MailingRefusal(f"This mailing is {mailing.state.value}; only a paused one can be resumed.")
+    expanded = mailing.expanded_at is not None
+    mailing.state = MailingState.SENDING if expanded else MailingState.EXPANDING
+    hint_after_commit(
+        session, Task.SEND_DUE if expanded else Task.EXPAND_MAILING, None if expanded else mailing.id
+    )
+    _audit(session, mailing, "mailing-resumed", actor, now)
+
+
+def cancel(session: Session, mailing: Mailing, *, actor: str, now: datetime) -> int:
+    """Stop the rest for good; returns how many will not get it. What is out cannot be called back."""
+    if mailing.state not in UNFINISHED:
+        raise MailingRefusal(f"This mailing is {mailing.state.value}; there is nothing left to stop.")
+    stopped = session.execute(
+        update(Delivery)
+        .where(Delivery.mailing_id == mailing.id, Delivery.state.in_(WAITING))
+        .values(state=DeliveryState.CANCELLED, reason=SkipReason.MAILING_CANCELLED.value, settled_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    mailing.state, mailing.finished_at = MailingState.CANCELLED, now
+    _audit(session, mailing, "mailing-cancelled", actor, now)
+    return int(stopped.rowcount)  # type: ignore[attr-defined]
+
+
+def release(session: Session, mailing: Mailing, *, actor: str, now: datetime) -> int:
+    """Send once more to everyone in doubt, with the same Message-ID; returns how many."""
+    count = _out_of_doubt(session, mailing, DeliveryState.PENDING, None, now)
+    if count and mailing.state is MailingState.DONE:
+        mailing.state, mailing.finished_at = MailingState.SENDING, None
+    hint_after_commit(session, Task.SEND_DUE)
+    _audit(session, mailing, "doubt-released", actor, now, count)
+    return count
+
+
+def write_off(session: Session, mailing: Mailing, *, actor: str, now: datetime) -> int:
+    """Count everyone in doubt as not reached; returns how many."""
+    count = _out_of_doubt(session, mailing, DeliveryState.FAILED, "written_off", now)
+    _audit(session, mailing, "doubt-written-off", actor, now, count)
+    return count
+
+
+def _out_of_doubt(
+    session: Session, mailing: Mailing, state: DeliveryState, reason: str | None, now: datetime
+) -> int:
+    moved = session.execute(
+        update(Delivery)
+        .where(Delivery.mailing_id == mailing.id, Delivery.state == DeliveryState.IN_DOUBT)
+        .values(state=state, reason=reason, due_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    return int(moved.rowcount)  # type: ignore[attr-defined]
+
+
+def _audit(
+    session: Session, mailing: Mailing, action: str, actor: str, now: datetime, count: int | None = None
+) -> None:
+    detail = {} if count is None else {"deliveries": count}
+    audit.record(session, actor=actor, action=action, subject=f"mailing:{mailing.id}", now=now, detail=detail)

@@ -1,0 +1,118 @@
+"""The house: what every service stands on, opened once per process and handed around.
+
+Settings, database and key ring, and the few facts derived from them. It holds no
+state that changes; opening it makes no connection.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+
+from sqlalchemy import select
+
+from mailer import keys
+from mailer.db import migrate, session
+from mailer.db.people import Subscriber
+from mailer.db.seal import Vault
+from mailer.db.session import Database
+from mailer.keys import Family, KeyRing
+from mailer.messages.facts import Organisation
+from mailer.messages.tokens import Purpose, TokenKeys, mint
+from mailer.settings import Settings
+
+
+@dataclass(frozen=True)
+class House:
+    settings: Settings
+    database: Database
+    ring: KeyRing = field(repr=False)
+
+    @property
+    def vault(self) -> Vault:
+        return self.database.vault
+
+    @cached_property
+    def tokens(self) -> TokenKeys:
+        """Keys of links and return addresses."""
+        return _token_keys(self.ring, Family.TOKEN)
+
+    @cached_property
+    def message_keys(self) -> TokenKeys:
+        """Keys of Message-IDs."""
+        return _token_keys(self.ring, Family.MESSAGE)
+
+    @cached_property
+    def organisation(self) -> Organisation:
+        chosen = self.settings
+        return Organisation(
+            name=chosen.organisation,
+            postal_address=chosen.postal_address,
+            site_url=chosen.base_url,
+            contact_address=chosen.contact_address,
+            imprint=chosen.imprint or None,
+        )
+
+    @property
+    def sending_domain(self) -> str:
+        return self.settings.from_address.rpartition("@")[2]
+
+    def url(self, *parts: str) -> str:
+        """An address of the web app: url('u', token) -> https://host/u/TOKEN."""
+        return "/".join((self.settings.base_url, *parts))
+
+    def unsubscribe_url(self, delivery_id: int) -> str:
+        return self.url("u", mint(self.tokens, Purpose.UNSUBSCRIBE, delivery_id))
+
+    def unsubscribe_mailto(self, delivery_id: int) -> str:
+        token = mint(self.tokens, Purpose.UNSUBSCRIBE, delivery_id)
+        return f"mailto:u+{token}@{self.settings.bounce_domain}?subject=unsubscribe"
+
+    def preferences_url(self, subscriber_id: int, now: datetime) -> str:
+        """A link that opens one person's preferences for the next 30 days."""
+        day = int(now.timestamp()) // 86_400
+        return self.url("p", mint(self.tokens, Purpose.PREFERENCES, subscriber_id, day))
+
+    def confirm_url(self, subscription_id: int, now: datetime) -> str:
+        """The link of a confirmation request; the page says for how long it is valid."""
+        hour = int(now.timestamp()) // 3_600
+        return self.url("c", mint(self.tokens, Purpose.CONFIRM, subscription_id, hour))
+
+
+def _token_keys(ring: KeyRing, family: Family) -> TokenKeys:
+    part = ring[family]
+    return TokenKeys(current=part.current, keys=part.keys)
+
+
+def open_house(settings: Settings, *, checked: bool = True) -> House:
+    """Open the house for work. Raises KeyRingError or DatabaseVersionError with what to do.
+
+    `checked=False` leaves out the look at the database's version, for `migrate` itself.
+    """
+    ring = keys.read(settings.key_ring, settings.keys)
+    house = House(settings, session.connect(settings.database, Vault(ring)), ring)
+    if checked:
+        migrate.check(house.database)
+        _check_ring(house)
+    return house
+
+
+def found_house(settings: Settings) -> House:
+    """Open the embedded house, making its folder, key ring and tables when they are not there yet."""
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    fresh_database = not (settings.data / "mailer.db").exists() and not settings.database_url
+    if fresh_database and not settings.key_ring.exists() and not settings.keys:
+        keys.create(settings.key_ring)
+    house = open_house(settings, checked=False)
+    migrate.migrate(house.database)
+    _check_ring(house)
+    return house
+
+
+def _check_ring(house: House) -> None:
+    # A ring of another database would be noticed only at the first mail; notice it at the start.
+    with house.database.read() as reading:
+        row = reading.execute(select(Subscriber.id, Subscriber.address).limit(1)).first()
+    if row is not None:
+        from mailer.db.seal import ADDRESS
+
+        house.vault.open(ADDRESS, row.id, row.address)

@@ -1,0 +1,79 @@
+"""The dates of a symposium: setting one, and the generations by which mailings tell them apart."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, time
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from mailer.db.programme import Symposium, SymposiumDate
+from mailer.messages import when
+from mailer.vocabulary import Precision
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moment:
+    """When a symposium is, as exactly as it is known: wall time and zone are the truth."""
+
+    precision: Precision
+    day: date | None = None
+    wall_time: time | None = None
+    zone: str | None = None
+
+    @property
+    def starts_at(self) -> datetime | None:
+        """The UTC instant, for a date with an hour and a zone; else None."""
+        if self.precision is not Precision.DATETIME:
+            return None
+        if self.day is None or self.wall_time is None or self.zone is None:
+            return None
+        return when.instant(self.day, self.wall_time, self.zone)
+
+
+def moment_of(symposium: Symposium) -> Moment:
+    return Moment(
+        precision=symposium.precision, day=symposium.day, wall_time=symposium.wall_time, zone=symposium.zone
+    )
+
+
+def set_moment(session: Session, symposium: Symposium, moment: Moment, now: datetime) -> bool:
+    """Give a symposium this date; True when it is another than before.
+
+    A date it never had takes a new generation, a return to an earlier one its old number.
+    """
+    known = session.scalars(
+        select(SymposiumDate)
+        .where(SymposiumDate.symposium_id == symposium.id)
+        .order_by(SymposiumDate.generation)
+    ).all()
+    same = next((one for one in known if _is(one, moment)), None)
+    if same is not None and same.generation == symposium.generation:
+        return False
+    symposium.precision, symposium.day = moment.precision, moment.day
+    symposium.wall_time, symposium.zone = moment.wall_time, moment.zone
+    symposium.starts_at, symposium.tzdata = moment.starts_at, when.tzdata_version()
+    symposium.changed_at = now
+    symposium.generation = same.generation if same else len(known) + 1
+    if same is None:
+        session.add(
+            SymposiumDate(
+                symposium_id=symposium.id,
+                generation=symposium.generation,
+                precision=moment.precision,
+                day=moment.day,
+                wall_time=moment.wall_time,
+                zone=moment.zone,
+                starts_at=moment.starts_at,
+            )
+        )
+        session.flush()
+    return bool(known)
+
+
+def _is(known: SymposiumDate, moment: Moment) -> bool:
+    return (known.precision, known.day, known.wall_time, known.zone) == (
+        moment.precision,
+        moment.day,
+        moment.wall_time,
+        moment.zone,
+    )

@@ -1,0 +1,1 @@
+"""The corridor: announce, expand, claim, compose, deliver, settle, and the sweep that repeats it."""

@@ -1,0 +1,184 @@
+"""Content: what a mailing says, read from the database once per mailing and language.
+
+The facts are put into words here and rendered into a form; from then on nobody
+looks at the content again, each recipient only fills the form's slots.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from mailer.db.mailings import Campaign, Mailing
+from mailer.db.people import Topic
+from mailer.db.programme import ReminderRule, Statement, StatementText, Symposium, SymposiumDate
+from mailer.messages import templates, words
+from mailer.messages.catalogues import gettext_for
+from mailer.messages.facts import (
+    CampaignFacts,
+    CancellationFacts,
+    ChangeFacts,
+    Facts,
+    OptInFacts,
+    RegistrationFacts,
+    ReminderFacts,
+    StatementFacts,
+    SymposiumFacts,
+    WelcomeFacts,
+)
+from mailer.messages.slots import expand_placeholders
+from mailer.services.house import House
+from mailer.vocabulary import EndSource, MailingKind, Precision
+
+STILL_OPEN = {
+    Precision.DATETIME: "date to be announced",
+    Precision.DATE: "time to be announced",
+    Precision.MONTH: "date to be announced",
+    Precision.YEAR: "date to be announced",
+    Precision.NONE: "date to be announced",
+}
+PLACEHOLDERS = frozenset({"first_name"})
+FALLBACK_LANGUAGE = "en"
+
+
+@dataclass(frozen=True)
+class Content:
+    """Facts in one language, and the topic whose list the mail belongs to (None: no list)."""
+
+    facts: Facts
+    topic: Topic | None
+
+
+def read_content(
+    session: Session, house: House, mailing: Mailing, language: str, *, told_generation: int | None = None
+) -> Content:
+    """Everything the mailing says in one language of the frame, to those who were told that date before."""
+    topic = session.get(Topic, mailing.topic_id) if mailing.topic_id else None
+    match mailing.kind:
+        case MailingKind.STATEMENT_ALERT:
+            return Content(_statement(session, house, mailing, _known(topic), language), topic)
+        case MailingKind.CAMPAIGN:
+            campaign = session.get_one(Campaign, mailing.campaign_id)
+            return Content(campaign_facts(campaign, _known(topic), language), topic)
+        case MailingKind.OPT_IN:
+            return Content(OptInFacts(topic_name=topic_name(_known(topic), language)), topic)
+        case MailingKind.WELCOME:
+            return Content(WelcomeFacts(topic_names=(topic_name(_known(topic), language),)), topic)
+        case _:
+            return Content(_symposium_mail(session, house, mailing, language, told_generation), topic)
+
+
+def topic_name(topic: Topic, language: str) -> str:
+    """The topic's name in the language, else in English, else its key."""
+    return topic.names.get(language) or topic.names.get(FALLBACK_LANGUAGE) or topic.key
+
+
+def choose_language(wished: list[str], available: frozenset[str] | None = None) -> str:
+    """The first of a person's languages that the frame speaks (and that is available, if told)."""
+    offered = frozenset(templates.LANGUAGES) if available is None else available
+    return next((language for language in wished if language in offered), FALLBACK_LANGUAGE)
+
+
+def campaign_facts(campaign: Campaign, topic: Topic, language: str) -> CampaignFacts:
+    """A campaign's own words, its placeholders turned into slots."""
+    return CampaignFacts(
+        subject=expand_placeholders(campaign.subject, PLACEHOLDERS),
+        body=expand_placeholders(campaign.body, PLACEHOLDERS),
+        body_language=campaign.language,
+        topic_name=topic_name(topic, language),
+        fallback=campaign.language != language,
+    )
+
+
+def _known(topic: Topic | None) -> Topic:
+    if topic is None:
+        raise LookupError("This mailing has no topic although its kind needs one.")
+    return topic
+
+
+def _statement(
+    session: Session, house: House, mailing: Mailing, topic: Topic, language: str
+) -> StatementFacts:
+    statement = session.get_one(Statement, mailing.statement_id)
+    text = text_for(session, statement, language)
+    return StatementFacts(
+        title=text.title,
+        published_on=statement.dated,
+        body=text.body,
+        body_language=text.language,
+        url=house.url("statements", statement.slug),
+        topic_name=topic_name(topic, language),
+        fallback=text.language != language,
+    )
+
+
+def text_for(session: Session, statement: Statement, language: str) -> StatementText:
+    """The newest text in the language, else in the statement's own."""
+    for wanted in (language, statement.language):
+        text = session.scalars(
+            select(StatementText)
+            .where(StatementText.statement_id == statement.id, StatementText.language == wanted)
+            .order_by(StatementText.version.desc())
+            .limit(1)
+        ).first()
+        if text is not None:
+            return text
+    raise LookupError(f"Statement {statement.id} has no text.")
+
+
+def _symposium_mail(
+    session: Session, house: House, mailing: Mailing, language: str, told_generation: int | None
+) -> Facts:
+    symposium = session.get_one(Symposium, mailing.symposium_id)
+    facts = symposium_facts(house, symposium, language)
+    match mailing.kind:
+        case MailingKind.REGISTRATION_CONFIRMATION:
+            return RegistrationFacts(symposium=facts)
+        case MailingKind.REMINDER:
+            rule = session.get_one(ReminderRule, mailing.rule_id)
+            return ReminderFacts(symposium=facts, lead=rule.key)
+        case MailingKind.CHANGE:
+            told = _date_of(session, symposium.id, told_generation or symposium.generation)
+            old = _in_words(told.precision, told, language)
+            return ChangeFacts(symposium=facts, old_when=old)
+        case MailingKind.CANCELLATION:
+            return CancellationFacts(symposium=facts, reason=mailing.facts.get("reason"))
+        case _:
+            raise LookupError(f"There is no content for a mailing of kind {mailing.kind}.")
+
+
+def _date_of(session: Session, symposium_id: int, generation: int) -> SymposiumDate:
+    return session.scalars(
+        select(SymposiumDate).where(
+            SymposiumDate.symposium_id == symposium_id, SymposiumDate.generation == generation
+        )
+    ).one()
+
+
+def symposium_facts(house: House, symposium: Symposium, language: str) -> SymposiumFacts:
+    """A symposium in the words of one language: its own time first, in its own zone."""
+    exact = symposium.starts_at is not None and symposium.zone is not None
+    return SymposiumFacts(
+        title=symposium.title,
+        when=_in_words(symposium.precision, symposium, language),
+        offset=words.offset_words(symposium.starts_at, symposium.zone) if exact else None,  # type: ignore[arg-type]
+        page_url=house.url("symposia", symposium.slug),
+        calendar_url=house.url("symposia", f"{symposium.slug}.ics") if symposium.day and exact else None,
+        language=symposium.language,
+        series=symposium.series.name if symposium.series else None,
+        where=symposium.place,
+        end_assumed=symposium.end_source is EndSource.ASSUMED,
+    )
+
+
+def _in_words(precision: Precision, moment: Symposium | SymposiumDate, language: str) -> str:
+    day: date | None = moment.day
+    return words.in_words(
+        precision,
+        day=day,
+        time=moment.wall_time,
+        zone=moment.zone or "UTC",
+        language=language,
+        tba=gettext_for(language).gettext(STILL_OPEN[precision]),
+    )

@@ -1,0 +1,86 @@
+"""Expand: one delivery row for everyone a mailing is meant for. Expanding twice adds nothing."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
+
+from mailer.db import audience
+from mailer.db.audience import Slot
+from mailer.db.mailings import Mailing
+from mailer.db.programme import ReminderRule, SymposiumDate
+from mailer.db.session import hint_after_commit
+from mailer.vocabulary import MailingKind, MailingState
+from mailer.wake import Task
+
+Audience = Callable[[Mailing, Slot], Select[Any]]
+
+AUDIENCES: dict[MailingKind, Audience] = {
+    MailingKind.STATEMENT_ALERT: audience.subscribers_of_topic,
+    MailingKind.CAMPAIGN: audience.subscribers_of_topic,
+    MailingKind.OPT_IN: audience.subscriber_of_subscription,
+    MailingKind.WELCOME: audience.subscriber_of_subscription,
+    MailingKind.REGISTRATION_CONFIRMATION: audience.attendees,
+    MailingKind.REMINDER: audience.attendees,
+    MailingKind.CHANGE: audience.attendees,
+    MailingKind.CANCELLATION: audience.attendees,
+}
+
+GROWING = frozenset({MailingKind.REMINDER})  # each later registration joins, until the start
+
+
+def expand_mailing(
+    session: Session, mailing_id: int, now: datetime, *, registration_id: int | None = None
+) -> int:
+    """Write the mailing's delivery rows and open it for sending; returns how many rows are new.
+
+    With `registration_id` only that attendee is added to a mailing that is expanded already.
+
+    Nothing happens to a mailing that is paused, over or cancelled, except that a
+    reminder which had reached everybody opens again for a late registration.
+    """
+    mailing = session.scalars(select(Mailing).where(Mailing.id == mailing_id).with_for_update()).one_or_none()
+    if mailing is None or not _may_expand(mailing, now):
+        return 0
+    slot = Slot(now=now, due_at=max(mailing.due_at, now), not_after=mailing.expires_at)
+    if mailing.kind is MailingKind.REMINDER:
+        slot = Slot(now=now, due_at=mailing.due_at, not_after=mailing.expires_at)
+        near = _near_generations(session, mailing)
+        only = None if mailing.state is MailingState.EXPANDING else registration_id
+        people = audience.attendees(mailing, slot, near=near, registration_id=only)
+    else:
+        people = AUDIENCES[mailing.kind](mailing, slot)
+    added = audience.expand(session, mailing, slot, people)
+    if mailing.state is MailingState.EXPANDING or added:
+        mailing.state, mailing.finished_at = MailingState.SENDING, None
+        hint_after_commit(session, Task.SEND_DUE)
+    return added
+
+
+def _may_expand(mailing: Mailing, now: datetime) -> bool:
+    if mailing.state is MailingState.EXPANDING:
+        return True
+    if mailing.kind not in GROWING or now > mailing.expires_at:
+        return False
+    return mailing.state in {MailingState.SENDING, MailingState.DONE}
+
+
+def _near_generations(session: Session, mailing: Mailing) -> set[int]:
+    """Other dates so near to this one that a second reminder would only repeat the first."""
+    dates = session.scalars(
+        select(SymposiumDate).where(SymposiumDate.symposium_id == mailing.symposium_id)
+    ).all()
+    here = next((one.starts_at for one in dates if one.generation == mailing.generation), None)
+    if here is None or mailing.rule_id is None:
+        return set()
+    rule = session.get_one(ReminderRule, mailing.rule_id)
+    nearness = min(timedelta(days=rule.days, minutes=rule.minutes), timedelta(days=1))
+    return {
+        one.generation
+        for one in dates
+        if one.generation != mailing.generation
+        and one.starts_at is not None
+        and abs(here - one.starts_at) < nearness
+    }

@@ -1,0 +1,68 @@
+"""What distinguishes the kinds of mailings on their way: one row each, the whole table on one screen."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from mailer.vocabulary import DoubtPolicy, MailingKind
+
+
+@dataclass(frozen=True, kw_only=True)
+class Traits:
+    """`rank`: the smaller leaves first. `lifetime`: how long it is tried when nothing else ends it."""
+
+    rank: int
+    policy: DoubtPolicy
+    lifetime: timedelta
+    bulk: bool  # Precedence: list
+    unsubscribe: bool  # carries the List-Unsubscribe pair
+    auto_submitted: bool
+    calendar: bool = False  # carries an iTIP part when the hour is known
+
+
+_RETRY, _HOLD = DoubtPolicy.RETRY, DoubtPolicy.HOLD
+_DAY = timedelta(days=1)
+
+TRAITS: dict[MailingKind, Traits] = {
+    MailingKind.OPT_IN: Traits(
+        rank=0, policy=_RETRY, lifetime=_DAY, bulk=False, unsubscribe=False, auto_submitted=True
+    ),
+    MailingKind.REGISTRATION_CONFIRMATION: Traits(
+        rank=0,
+        policy=_RETRY,
+        lifetime=_DAY,
+        bulk=False,
+        unsubscribe=False,
+        auto_submitted=True,
+        calendar=True,
+    ),
+    MailingKind.CHANGE: Traits(
+        rank=10,
+        policy=_RETRY,
+        lifetime=3 * _DAY,
+        bulk=False,
+        unsubscribe=False,
+        auto_submitted=True,
+        calendar=True,
+    ),
+    MailingKind.CANCELLATION: Traits(
+        rank=10,
+        policy=_RETRY,
+        lifetime=3 * _DAY,
+        bulk=False,
+        unsubscribe=False,
+        auto_submitted=True,
+        calendar=True,
+    ),
+    MailingKind.REMINDER: Traits(
+        rank=20, policy=_RETRY, lifetime=3 * _DAY, bulk=False, unsubscribe=True, auto_submitted=True
+    ),
+    MailingKind.WELCOME: Traits(
+        rank=30, policy=_RETRY, lifetime=_DAY, bulk=False, unsubscribe=True, auto_submitted=True
+    ),
+    MailingKind.STATEMENT_ALERT: Traits(
+        rank=40, policy=_HOLD, lifetime=3 * _DAY, bulk=True, unsubscribe=True, auto_submitted=False
+    ),
+    MailingKind.CAMPAIGN: Traits(
+        rank=50, policy=_HOLD, lifetime=3 * _DAY, bulk=True, unsubscribe=True, auto_submitted=False
+    ),
+}

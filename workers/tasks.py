@@ -1,0 +1,133 @@
+"""The doors through which hints come in: each opens a session, calls one service, and is done.
+
+A hint may come ten times at once, an hour late, or never; the service makes it harmless.
+"""
+
+import threading
+
+import structlog
+from celery import Celery
+from celery.signals import worker_shutting_down
+
+from mailer.services.house import House, open_house
+from mailer.services.programme import reminders
+from mailer.services.sending.compose import Composer
+from mailer.services.sending.dispatch import Dispatcher
+from mailer.services.sending.expand import expand_mailing
+from mailer.services.sending.sweep import journal_folder, sweep, worker_name
+from mailer.settings import current
+from mailer.smtp.engine import Engine
+from mailer.smtp.journal import Journal
+from mailer.smtp.relay import Relay
+from mailer.wake import Task
+from workers.clock import clock
+
+log = structlog.get_logger()
+stopping = threading.Event()
+
+
+class _Process:
+    house: House | None = None
+
+
+def house() -> House:
+    """The house this process works for: opened at the first task, or handed over by `use`."""
+    if _Process.house is None:
+        _Process.house = open_house(current())
+    return _Process.house
+
+
+def use(house: House) -> None:
+    """Work for this house (the embedded process has opened it already)."""
+    _Process.house = house
+    stopping.clear()
+
+
+class Sender:
+    """The one dispatcher of this process: whoever asks while it sends makes it look once more."""
+
+    def __init__(self) -> None:
+        self._busy = threading.Lock()
+        self._again = threading.Event()
+        self._dispatcher: Dispatcher | None = None
+
+    def send_due(self) -> int:
+        self._again.set()
+        sent = 0
+        while self._again.is_set() and self._busy.acquire(blocking=False):
+            try:
+                self._again.clear()
+                sent += self._ready().run(stop=stopping.is_set)
+            finally:
+                self._busy.release()
+            if stopping.is_set():
+                break
+        return sent
+
+    def close(self) -> None:
+        """Say QUIT to the relay; whatever is on its way is awaited first."""
+        with self._busy:
+            if self._dispatcher is not None:
+                self._dispatcher.engine.close()
+                self._dispatcher = None
+
+    def _ready(self) -> Dispatcher:
+        if self._dispatcher is None:
+            self._dispatcher = new_dispatcher(house())
+        return self._dispatcher
+
+
+sender = Sender()
+
+
+def new_dispatcher(house: House) -> Dispatcher:
+    """A dispatcher with its own journal and connections."""
+    worker = worker_name("send")
+    journal = Journal.open(journal_folder(house), worker)
+    settings = house.settings
+    engine = Engine(
+        Relay.parse(settings.smtp_url),
+        ehlo_name=settings.ehlo_name,
+        journal=journal,
+        connections=settings.smtp_connections,
+    )
+    return Dispatcher(
+        house=house, engine=engine, journal=journal, composer=Composer(house), worker=worker, clock=clock
+    )
+
+
+def send_due() -> None:
+    sender.send_due()
+
+
+def expand(mailing_id: int) -> None:
+    with house().database.write() as session:
+        expand_mailing(session, mailing_id, clock())
+
+
+def plan_reminders() -> None:
+    with house().database.write() as session:
+        reminders.plan_all(session, house(), clock())
+
+
+def sweep_all() -> None:
+    swept = sweep(house(), clock())
+    if swept.expanded or swept.recovered or swept.retried:
+        log.info("swept", expanded=swept.expanded, recovered=swept.recovered, retried=swept.retried)
+
+
+def register(app: Celery) -> None:
+    """Give the application its tasks under the names that hints use."""
+    doors = {
+        Task.SEND_DUE: send_due,
+        Task.EXPAND_MAILING: expand,
+        Task.PLAN_REMINDERS: plan_reminders,
+        Task.SWEEP: sweep_all,
+    }
+    for task, door in doors.items():
+        app.task(name=task.value)(door)
+
+
+@worker_shutting_down.connect  # type: ignore[untyped-decorator]
+def _stop_claiming(**_signal: object) -> None:
+    stopping.set()
