@@ -21,7 +21,7 @@ check: dev lint ## What to run before a commit: rules and fast tests, under two 
 	@$(BIN)/pytest -q -m "not browser and not journey" $(ARGS)
 
 lint: dev ## The rules alone: ruff, formatting, types, import contracts
-	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff check --quiet --output-format concise .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
 	@scripts/quietly.sh "The import contracts are broken." $(BIN)/lint-imports

@@ -103,7 +103,7 @@ class Symposium(Base):
     changed_at: Mapped[datetime] = mapped_column(Instant)
     created_at: Mapped[datetime] = mapped_column(Instant)
 
-    series: Mapped[Series | None] = relationship()
+    series: Mapped[Series | None] = relationship(lazy="joined")  # read with it: compose has no session
     dates: Mapped[list["SymposiumDate"]] = relationship(order_by="SymposiumDate.generation")
 
 

@@ -102,7 +102,9 @@ class ReminderFacts:
 
     def __post_init__(self) -> None:
         if _LEAD.fullmatch(self.lead) is None:
-            raise ValueError(f'The lead "{self.lead}" is not a number with one of w, d, h, m. Write it like "1d".')
+            raise ValueError(
+                f'The lead "{self.lead}" is not a number with one of w, d, h, m. Write it like "1d".'
+            )
 
     @property
     def lead_count(self) -> int:

@@ -21,7 +21,9 @@ _LAST_BRACKET = re.compile(r"[(（][^()（）]{1,24}[)）]$")
 
 def columns(text: str) -> int:
     """How many columns the text takes on one line; a text slot counts as a name would."""
-    return sum(_SLOT_WIDTH if isinstance(piece, Slot) else sum(map(_width, piece)) for piece in split_slots(text))
+    return sum(
+        _SLOT_WIDTH if isinstance(piece, Slot) else sum(map(_width, piece)) for piece in split_slots(text)
+    )
 
 
 def underline(title: str, mark: str = "=") -> str:
@@ -38,7 +40,7 @@ def fold(text: str) -> str:
 
 
 def shorten(text: str, limit: int) -> str:
-    """The text in at most `limit` characters, cut after a whole word where one ends near, with an ellipsis."""
+    """The text in at most `limit` characters, cut with an ellipsis after a word where one ends near."""
     atoms = _atoms(text)
     if sum(map(_count, atoms)) <= limit:
         return text

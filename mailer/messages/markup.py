@@ -9,6 +9,7 @@ A paragraph that begins with ': ' right before a table is its caption.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 
 import nh3
 from markdown_it import MarkdownIt
@@ -54,7 +55,8 @@ class Body:
 
 class _Markdown(MarkdownIt):
     def validateLink(self, url: str) -> bool:
-        return _LINK.match(url) is not None
+        # nh3 judges here already, so that the text twin has exactly the links the HTML will have.
+        return _LINK.match(url) is not None and "href" in _clean(f'<a href="{escape(url)}">')
 
 
 _PARSER = _Markdown("commonmark", {"html": False}).enable("table")
@@ -73,17 +75,21 @@ def render(markdown: str, *, language: str) -> Body:
     _describe_images(tokens)
     text = text_twin(SyntaxTreeNode(tokens), right_to_left=spoken.direction == "rtl")
     _dress(tokens, spoken)
-    html = nh3.clean(
-        _PARSER.renderer.render(tokens, _PARSER.options, {}),
+    html = _clean(_PARSER.renderer.render(tokens, _PARSER.options, {}))
+    for rendered in (html, text):
+        _check_slots(markdown, rendered)
+    return Body(html=html.strip(), text=text)
+
+
+def _clean(fragment: str) -> str:
+    return nh3.clean(
+        fragment,
         tags=_TAGS,
         attributes=_ATTRIBUTES,
         url_schemes=_SCHEMES,
         filter_style_properties=_STYLES,
         link_rel=None,
     )
-    for rendered in (html, text):
-        _check_slots(markdown, rendered)
-    return Body(html=html.strip(), text=text)
 
 
 def _settle_headings(tokens: Sequence[Token]) -> None:
@@ -146,14 +152,14 @@ def _dressed(token: Token) -> list[Token]:
 
 
 def _check_slots(markdown: str, rendered: str) -> None:
-    wanted = find_slots(markdown)
+    amiss = find_slots(markdown) ^ find_slots(rendered)
     try:
         split_slots(rendered)
-        found = find_slots(rendered)
+        damaged = False
     except MarkerInText:
-        found = frozenset()
-    if wanted != found:
-        names = ", ".join(f"(({name}))" for name in sorted(wanted ^ found)) or "a placeholder"
+        damaged = True
+    if amiss or damaged:
+        names = ", ".join(f"(({name}))" for name in sorted(amiss)) or "A placeholder"
         raise MarkupError(
             f"{names} stands where it cannot be filled. A placeholder stands in the text, or is the whole "
             "address of a link; it cannot be a part of an address, a link's title or an image"

@@ -67,7 +67,9 @@ _PREHEADER_LEAST, _PREHEADER_MOST, _PREHEADER_FILLED = 40, 130, 200
 # Invisible: it keeps mail programs from filling their preview line with the masthead. Three characters.
 _FILLER = Markup("&#847;&zwnj;&nbsp;")
 _LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
-_INLINER = CSSInliner(keep_style_tags=False, keep_at_rules=False, load_remote_stylesheets=False, minify_css=True)
+_INLINER = CSSInliner(
+    keep_style_tags=False, keep_at_rules=False, load_remote_stylesheets=False, minify_css=True
+)
 
 
 class FactRefused(ValueError):
@@ -123,7 +125,9 @@ def render(kind: MailingKind, language: str, facts: Facts, organisation: Organis
 def render_in(chrome: Chrome, kind: MailingKind, facts: Facts, organisation: Organisation) -> Rendered:
     """As `render`, with any chrome: a language under translation, or the tests' pseudo-language."""
     if type(facts) is not FACTS_OF_KIND[kind]:
-        raise TypeError(f"A mailing of kind {kind} takes {FACTS_OF_KIND[kind].__name__}, not {type(facts).__name__}.")
+        raise TypeError(
+            f"A mailing of kind {kind} takes {FACTS_OF_KIND[kind].__name__}, not {type(facts).__name__}."
+        )
     _check(facts, kind.value)
     _check(organisation, "organisation")
     environment = _environment(chrome)
@@ -135,7 +139,7 @@ def render_in(chrome: Chrome, kind: MailingKind, facts: Facts, organisation: Org
         return environment.get_template(f"{kind.value}/{name}").render(seen).replace("\u202f", " ")
 
     subject = _subject(fill("subject.txt"), organisation, cut=kind is not MailingKind.CAMPAIGN)
-    seen["page"] = _page(chrome, subject, fill("preheader.txt"))
+    seen["page"] = _page(chrome, subject, _preheader(fill("preheader.txt"), subject, organisation))
     html = _INLINER.inline(fill("body.html")).replace(' data-css-inline="keep"', "")
     return Rendered(language=chrome.voice.language, subject=subject, html=html, text=_plain(fill("body.txt")))
 
@@ -195,15 +199,14 @@ def _subject(rendered: str, organisation: Organisation, *, cut: bool) -> str:
 
 
 def _page(chrome: Chrome, subject: str, preheader: str) -> Page:
-    told = _preheader(preheader, subject)
-    missing = _PREHEADER_FILLED - lines.length(told)
+    missing = _PREHEADER_FILLED - lines.length(preheader)
     return Page(
         language=chrome.voice.language,
         direction=chrome.voice.direction,
         near=chrome.voice.near,
         script_class=chrome.voice.script_class,
         subject=_without_slots(subject, chrome.catalogue.gettext("friend")),
-        preheader=told,
+        preheader=preheader,
         filler=_FILLER * (missing // 3),
     )
 
@@ -214,10 +217,10 @@ def _without_slots(subject: str, name: str) -> str:
     return "".join(pieces)
 
 
-def _preheader(rendered: str, subject: str) -> str:
-    """The lines of the template, as many as it takes to reach 40 characters, cut at 130."""
+def _preheader(rendered: str, subject: str, organisation: Organisation) -> str:
+    """The lines of the template, then who writes: as many as it takes to reach 40 characters, cut at 130."""
     told = ""
-    for line in rendered.splitlines():
+    for line in (*rendered.splitlines(), organisation.name, *organisation.postal_address.splitlines()):
         sentence = " ".join(line.split())
         if not sentence or sentence == subject:
             continue

@@ -10,7 +10,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-import idna
+from mailer.addresses import AddressError, a_labels
 
 MAX_ADDRESS = 254  # RFC 5321 4.5.3.1.3: a path is 256 octets with its brackets
 MAX_LOCAL_PART = 64  # RFC 5321 4.5.3.1.1
@@ -86,8 +86,9 @@ def _domain_to_wire(domain: str) -> bytes:
 
 
 def _to_a_labels(domain: str) -> str:
+    if any(character.isspace() for character in domain):  # the shared function would strip it
+        raise AddressSyntaxError("the domain holds a space")
     try:
-        return idna.encode(domain, uts46=True, std3_rules=True).decode("ascii")
-    except (idna.IDNAError, UnicodeError):
-        # `from None`: idna's message quotes the label.
+        return a_labels(domain)
+    except AddressError:
         raise AddressSyntaxError("the domain is not a valid international host name") from None

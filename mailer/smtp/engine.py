@@ -97,8 +97,8 @@ class Engine:
         """Give back every letter that has no dot yet (deferred, reason `stopped`); open dots are waited for."""
         batch, loop = self._batch, self._loop
         if batch is not None and loop is not None and loop.is_running():
-            outcome = decided_here(Verdict.DEFERRED, Fault.NONE, Reason.STOPPED, retry_after=0.0)
-            loop.call_soon_threadsafe(batch.halt, outcome)
+            batch.stop()  # at once: a dot must not slip out while the loop is busy
+            loop.call_soon_threadsafe(batch.empty)
 
     def close(self) -> None:
         """Stop, wait for open dots within their limit, say QUIT, and end the thread. Can be called twice."""
@@ -150,7 +150,7 @@ class Engine:
                     await asyncio.gather(
                         self._serve(batch, first), *(self._serve(batch, None) for _ in range(more))
                     )
-            if batch.has_letters:  # nobody is left to carry them
+            if batch.has_letters:  # stopped, or nobody is left to carry them
                 batch.halt(batch.refusal or _gave_up())
         finally:
             batch.finish()
@@ -276,12 +276,20 @@ class _Batch:
 
     def halt(self, outcome: Outcome) -> None:
         """Nothing more is offered: every letter that waits gets this outcome."""
-        if self.halted is not None:
-            return
-        self.halted = outcome
-        while self._waiting:
+        if self.halted is None:
+            self.halted = outcome
+        self.empty()
+
+    def stop(self) -> None:
+        """Halt from another thread; `empty` follows on the loop's own."""
+        if self.halted is None:
+            self.halted = decided_here(Verdict.DEFERRED, Fault.NONE, Reason.STOPPED, retry_after=0.0)
+
+    def empty(self) -> None:
+        """After a halt: tell every letter that waits."""
+        while self._waiting and self.halted is not None:
             letter = self._waiting.popleft()
-            self._tell(letter.letter.id if isinstance(letter, Job) else letter.id, outcome)
+            self._tell(letter.letter.id if isinstance(letter, Job) else letter.id, self.halted)
 
     def finish(self) -> None:
         self._hand_over()

@@ -49,7 +49,7 @@ class Phase(StrEnum):
 
 
 class Reason(StrEnum):
-    """The typed word for why; texts for people are made elsewhere from it."""
+    """The typed word for why; texts for people are made elsewhere from it. Journals keep their order: append."""
 
     ACCEPTED = "accepted"
     ADDRESS = "address"
@@ -250,6 +250,9 @@ def _permanent(phase: Phase, code: int, detail: str, words: str, text: str, reci
         return deferred, Fault.RELAY, Reason.RELAY_DENIED, RELAY_PAUSE
     if detail in _SENDER_DETAILS or Phrase.SENDER.said_in(words):
         return deferred, Fault.SENDER, Reason.SENDER, None
+    if phase is Phase.EHLO:
+        reason = Reason.BLOCKED if detail.startswith("7.") else Reason.REFUSED
+        return deferred, Fault.SENDER, reason, HOST_PAUSE
     if detail == "6.7":
         return failed, Fault.NONE, Reason.EAI, None
     if detail == "3.4" or Phrase.TOO_BIG.said_in(words):
@@ -269,7 +272,7 @@ def _permanent(phase: Phase, code: int, detail: str, words: str, text: str, reci
         return failed, Fault.RECIPIENT, Reason.MAILBOX_FULL, None
     if phase is Phase.RCPT:
         return failed, Fault.RECIPIENT, Reason.REFUSED, None
-    return deferred, Fault.SENDER, Reason.REFUSED, HOST_PAUSE if phase is Phase.EHLO else None
+    return deferred, Fault.SENDER, Reason.REFUSED, None
 
 
 def _leaves_word_to_text(detail: str) -> bool:

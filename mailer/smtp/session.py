@@ -7,6 +7,7 @@ TLS is believed after it, and no login goes out twice in one attempt.
 """
 
 import asyncio
+import os
 import socket
 import ssl
 from collections.abc import Mapping
@@ -109,6 +110,7 @@ async def _connect_to_any(relay: Relay) -> socket.socket:
                 last = error
                 continue
             sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             try:
                 await loop.sock_connect(sock, address)
             except OSError as error:
@@ -262,10 +264,12 @@ def _tls_error_in(error: BaseException | None) -> str | None:
 
 
 def _words_of(error: OSError) -> str:
-    """The system's own words ('Connection refused'); never the library's, which quote addresses of hosts."""
+    """The system's own words ('Connection refused'); a library's would quote hosts and ports."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, OSError) and cause.strerror:
-            return keepable(cause.strerror)
+        if isinstance(cause, socket.gaierror):
+            return "the relay's name is not known to the resolver"
+        if isinstance(cause, OSError) and cause.errno:
+            return os.strerror(cause.errno)
         cause = cause.__cause__
     return ""

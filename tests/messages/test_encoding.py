@@ -5,7 +5,7 @@ import quopri
 import re
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mailer.messages.encoding import SOFT_BREAK, base64_lines, quoted_printable
@@ -63,6 +63,7 @@ def assert_sound(encoded: bytes) -> None:
         assert not line.endswith(b" ")
 
 
+@settings(deadline=None)
 @given(BODY)
 @example(AWKWARD[0])
 @example(AWKWARD[1])
@@ -100,6 +101,7 @@ def test_quoted_printable_by_example(text: str, encoded: bytes) -> None:
     assert quoted_printable(text) == encoded
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_base64_reads_back_in_lines_of_76(octets: bytes) -> None:
     lines = base64_lines(octets)
@@ -129,6 +131,7 @@ PIECES = st.lists(st.one_of(BODY, st.sampled_from(["one", "two", "three"]).map(i
 VALUES = st.fixed_dictionaries({name: BODY.filter(bool) for name in ("one", "two", "three")})
 
 
+@settings(deadline=None)
 @given(PIECES, VALUES)
 def test_the_decoded_join_is_the_plain_render_in_either_encoding(
     pieces: list[str | Insert], values: dict[str, str]
@@ -150,7 +153,15 @@ def test_the_decoded_join_is_the_plain_render_in_either_encoding(
 @pytest.mark.parametrize("length", range(1, 8))
 @pytest.mark.parametrize("fixed", [1, 2, 56, 57, 58, 59, 114, 115])
 def test_base64_segments_fit_after_a_value_of_any_length(length: int, fixed: int) -> None:
-    body: list[str | Insert] = ["权" * 300, insert("one"), "b" * fixed, insert("two"), insert("one"), "c" * 99, "\n"]
+    body: list[str | Insert] = [
+        "权" * 300,
+        insert("one"),
+        "b" * fixed,
+        insert("two"),
+        insert("one"),
+        "c" * 99,
+        "\n",
+    ]
     encoding, segments = body_segments(body)
     assert encoding is TransferEncoding.BASE64
     octets = fill(segments, {"one": "x" * length, "two": "权" * length})

@@ -54,24 +54,31 @@ ICS = Calendar(
 )
 
 
-def document(body: str, *, title: str = "A statement", footer: str = '<p id="footer">Rights Office</p>') -> str:
+def document(
+    body: str, *, title: str = "A statement", footer: str = '<p id="footer">Rights Office</p>'
+) -> str:
     return (
         f'<!doctype html><html lang="en" dir="ltr"><head><meta charset="utf-8"><title>{title}</title></head>'
         f"<body>{body}{footer}</body></html>"
     )
 
 
-def rendered(language: str = "en", *, subject: str = "A statement", body: str = "", text: str = "") -> Rendered:
+def rendered(
+    language: str = "en", *, subject: str = "A statement", body: str = "", text: str = ""
+) -> Rendered:
     words = WORDS[language]
     return Rendered(
         language=language,
         subject=subject,
         html=document(
             f"<p>Dear {text_slot('first_name')},</p>{body}<p>{words * 30}</p><p>{text_slot('local_time')}</p>"
-            f'<p><a href="{url_slot("preferences_url")}">Change</a> <a href="{url_slot("unsubscribe_url")}">Leave</a>'
+            f'<p><a href="{url_slot("preferences_url")}">Change</a> '
+            f'<a href="{url_slot("unsubscribe_url")}">Leave</a></p>'
         ),
         text=(
-            f"Dear {text_slot('first_name')},\n\n{text}" + f"{words}\n" * 30 + f"\n{text_slot('local_time')}\n\n"
+            f"Dear {text_slot('first_name')},\n\n{text}"
+            + f"{words}\n" * 30
+            + f"\n{text_slot('local_time')}\n\n"
             f"{url_slot('preferences_url')}\n{url_slot('unsubscribe_url')}\n"
         ),
     )
@@ -219,7 +226,11 @@ def test_a_missing_value_is_named(slot: str) -> None:
 @pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize(
     ("slot", "value"),
-    [(slot, f"{VALUES[slot]}{character}secret") for slot in sorted(VALUES) for character in "\x00\r\x1b\x0b\ud800"]
+    [
+        (slot, f"{VALUES[slot]}{character}secret")
+        for slot in sorted(VALUES)
+        for character in "\x00\r\x1b\x0b\ud800"
+    ]
     + [(slot, "") for slot in sorted(VALUES)]
     + [
         ("preferences_url", "javascript:alert(1)//secret"),
@@ -256,7 +267,7 @@ BODY_VALUE = st.text(
 PATH = st.text(st.sampled_from("abcXYZ019-._~:/?#[]@!$&'()*+;=%"), max_size=200)
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(
     language=st.sampled_from(sorted(WORDS)),
     name=st.one_of(BODY_VALUE, st.sampled_from(["x" * 5000, FAMILY * 50, "名" * 900, ".\n.\n.", "From x"])),
@@ -291,7 +302,7 @@ FIXED = st.text(
 )
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(before=FIXED, after=FIXED)
 def test_any_fixed_text_reads_back(before: str, after: str) -> None:
     if "slot.invalid" in (before + after).lower() or not (before + after).strip():
@@ -361,7 +372,8 @@ def test_a_local_part_in_utf_8_stays_so_and_only_then_the_mail_is_not_ascii() ->
     assert_clean(octets, header_ascii=False)
     assert "\r\nTo: աննա@xn--bcher-kva.example\r\n".encode() in octets
     message = email.message_from_bytes(octets, policy=email.policy.SMTPUTF8)
-    assert message["To"].addresses[0].addr_spec == "աննա@xn--bcher-kva.example"
+    read = message["To"].addresses[0].addr_spec.encode("utf-8", "surrogateescape")
+    assert read.decode() == "աննա@xn--bcher-kva.example"
 
 
 def test_a_calendar_stands_in_the_alternative_and_beside_it_with_the_same_octets() -> None:
@@ -393,7 +405,9 @@ def test_a_calendar_is_asked_for_exactly_where_there_is_a_place_for_it() -> None
     with pytest.raises(FillError, match="calendar=True"):
         compile_form(rendered(), HEADERS).fill(VALUES, calendar=ICS)
     with pytest.raises(FillError, match="METHOD"):
-        compile_form(rendered(), HEADERS, calendar=True).fill(VALUES, calendar=replace(ICS, method=Method.CANCEL))
+        compile_form(rendered(), HEADERS, calendar=True).fill(
+            VALUES, calendar=replace(ICS, method=Method.CANCEL)
+        )
 
 
 @pytest.mark.parametrize(
@@ -417,7 +431,7 @@ def test_a_calendar_is_asked_for_exactly_where_there_is_a_place_for_it() -> None
 )
 def test_a_mail_that_breaks_a_rule_does_not_compile(change: dict[str, str], reason: str) -> None:
     with pytest.raises(FormError, match=reason):
-        compile_form(replace(rendered(), **change), HEADERS)  # type: ignore[arg-type]
+        compile_form(replace(rendered(), **change), HEADERS)
 
 
 def test_line_ends_of_any_kind_become_crlf() -> None:

@@ -3,7 +3,7 @@
 import html
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -122,6 +122,7 @@ def test_escaped_brackets_stay_letters() -> None:
     assert "((first_name))" in MarkdownIt("commonmark").render(written)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_whatever_staff_write_gives_only_allowed_slots_or_an_error(text: str) -> None:
     try:

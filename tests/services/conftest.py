@@ -132,5 +132,3 @@ def symposium(house: House, now: datetime) -> int:
 
 def noon(day: date, hour: int = 12) -> Moment:
     return Moment(precision=Precision.DATETIME, day=day, wall_time=time(hour), zone="America/New_York")
-
-

@@ -13,6 +13,7 @@ import socket
 import ssl
 import struct
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -199,7 +200,7 @@ def _authenticator(inbox: Inbox) -> Callable[..., AuthResult]:
     def check(server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
         inbox.logins.append(mechanism)
         right = isinstance(data, LoginPassword) and data.password == b"right password"
-        return AuthResult(success=right)
+        return AuthResult(success=right, handled=False)
 
     return check
 
@@ -223,6 +224,11 @@ def inbox_server() -> Iterator[Callable[..., Inbox]]:
         inbox = Inbox()
 
         def serve() -> SMTP:
+            with warnings.catch_warnings():  # aiosmtpd warns of a login in clear text, which is on purpose here
+                warnings.simplefilter("ignore", UserWarning)
+                return make_server()
+
+        def make_server() -> SMTP:
             return _Server(
                 _Handler(inbox, pipelining=pipelining),
                 hostname="sink.example.org",
@@ -398,6 +404,7 @@ class RawServer:
         with contextlib.suppress(OSError):
             while True:
                 sock, _ = self._listener.accept()
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self.connections += 1
                 self._sockets.append(sock)
                 wire = Wire(sock, self, self.connections)

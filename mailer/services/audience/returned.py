@@ -41,7 +41,7 @@ def is_known(house: House, recipient: str) -> bool:
     try:
         local, _, domain = wire_address(recipient).rpartition("@")
     except AddressError:
-        return local_postmaster(recipient)
+        return _is_postmaster(recipient)
     if domain != house.settings.bounce_domain.lower():
         return False
     if local.lower() in ALWAYS_OPEN:
@@ -49,7 +49,7 @@ def is_known(house: House, recipient: str) -> bool:
     return any(token_of_address(recipient, tag) is not None for tag in (LEAVE_TAG, RETURN_TAG))
 
 
-def local_postmaster(recipient: str) -> bool:
+def _is_postmaster(recipient: str) -> bool:
     """RFC 5321 4.1.1.3: `RCPT TO:<postmaster>` without a domain must be taken."""
     return recipient.strip("<> ").lower() == "postmaster"
 
@@ -69,7 +69,7 @@ def take(session: Session, house: House, recipient: str, data: bytes, now: datet
         received_at=now,
     )
     added = session.execute(statement.on_conflict_do_nothing(index_elements=["digest"]))
-    return Taken.STORED if added.rowcount else Taken.REPEATED
+    return Taken.STORED if added.rowcount else Taken.REPEATED  # type: ignore[attr-defined]
 
 
 def _delivery(session: Session, house: House, recipient: str) -> int | None:

@@ -5,11 +5,11 @@ import secrets
 from datetime import datetime
 from email.utils import format_datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from mailer.db.mailings import Campaign, Mailing
-from mailer.db.people import Topic
+from mailer.db.people import Subscription, Topic
 from mailer.messages import templates
 from mailer.messages.slots import expand_placeholders
 from mailer.services.audience import people
@@ -18,7 +18,7 @@ from mailer.services.house import House
 from mailer.services.sending.announce import Announcement, announce
 from mailer.services.sending.compose import build_form
 from mailer.services.sending.content import PLACEHOLDERS, Content, campaign_facts
-from mailer.vocabulary import CampaignState, MailingKind
+from mailer.vocabulary import CampaignState, MailingKind, SubscriptionState
 
 LONGEST_BODY = 60_000  # characters; the mail must stay under 100 kB with its frame
 LONGEST_SUBJECT = 200
@@ -128,6 +128,18 @@ def check_test_address(house: House, address: str) -> None:
             "Test mails go only to the contact address or to those listed in MAILER_STAFF_ADDRESSES. "
             "Add this address there first."
         )
+
+
+def audience_size(session: Session, campaign: Campaign) -> int:
+    """How many confirmed subscribers the campaign's topic has now."""
+    return (
+        session.scalar(
+            select(func.count()).where(
+                Subscription.topic_id == campaign.topic_id, Subscription.state == SubscriptionState.CONFIRMED
+            )
+        )
+        or 0
+    )
 
 
 def send(session: Session, house: House, campaign: Campaign, *, actor: str, now: datetime) -> Mailing:

@@ -79,11 +79,8 @@ class Inbox:
             number = next(reversed(self._entries), 0) + 1
             path = self._path(number)
             draft = path.with_suffix(DRAFT)
-            handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            try:
-                os.writev(handle, (envelope, data))
-            finally:
-                os.close(handle)
+            with open(draft, "wb", opener=_private) as file:
+                file.write(envelope + data)
             draft.rename(path)
             head = data[:HEAD_OCTETS].partition(b"\r\n\r\n")[0]
             self._entries[number] = Entry(number, sender, tuple(recipients), len(data), head)
@@ -110,7 +107,7 @@ class Inbox:
         if number not in self._entries:
             return None
         try:
-            envelope, _, data = self._path(number).read_bytes().partition(b"\n")
+            _, _, data = self._path(number).read_bytes().partition(b"\n")
         except FileNotFoundError:  # somebody tidied the folder up
             return None
         entry = self._entries[number]
@@ -132,6 +129,10 @@ class Inbox:
             entry = _entry(path)
             if entry is not None:
                 yield entry
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _entry(path: Path) -> Entry | None:

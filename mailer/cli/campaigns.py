@@ -1,0 +1,134 @@
+"""Commands for campaigns: draft, preview, test, send."""
+
+from email import message_from_bytes, policy
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from sqlalchemy import select
+
+from mailer.cli import terminal
+from mailer.db.mailings import Campaign
+from mailer.services.desk import campaigns
+from mailer.services.desk.trial import send_test
+from mailer.vocabulary import CampaignState
+
+campaign = typer.Typer(help="Campaigns: one-off mails to a topic.", no_args_is_help=True)
+
+Key = Annotated[str, typer.Argument(help="The campaign's short name, such as spring-appeal.")]
+Language = Annotated[str, typer.Option(help="Language of the mail's frame.")]
+
+LARGEST_FILE = 1_000_000  # octets
+
+
+@campaign.command("list")
+@terminal.command
+def list_() -> None:
+    """All campaigns."""
+    with terminal.house().database.read() as session:
+        found = session.scalars(select(Campaign).order_by(Campaign.id)).all()
+        rows = [(one.key, one.state.value, one.language, one.subject) for one in found]
+    terminal.table("Campaigns", ("name", "state", "language", "subject"), rows)
+
+
+@campaign.command("draft")
+@terminal.command
+def draft(
+    key: Key,
+    file: Annotated[Path, typer.Argument(help="The text in Markdown; ((first_name)) is filled in.")],
+    subject: Annotated[str, typer.Option(help="The subject; ((first_name)) is filled in.")],
+    topic: Annotated[str, typer.Option(help="The topic whose subscribers get it.")],
+    language: Annotated[str, typer.Option(help="Language of the text.")] = "en",
+) -> None:
+    """Store a draft, or change the one with this name."""
+    body = _read(file)
+    house = terminal.house()
+    with house.database.write() as session:
+        campaigns.draft(
+            session, key=key, subject=subject, body=body, topic=topic, language=language, now=terminal.now()
+        )
+    terminal.say(f"Stored. Look at it with: mailer campaign preview {key}")
+
+
+def _read(file: Path) -> str:
+    try:
+        if file.stat().st_size > LARGEST_FILE:
+            terminal.fail(f"{file} is larger than 1 MB. A mail must stay under 100 kB; shorten it.")
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        terminal.fail(f"{file} is not UTF-8 text. Save it as UTF-8 and try again.")
+    except OSError as error:
+        terminal.fail(f"{file} cannot be read ({error.strerror}). Check the path.")
+
+
+@campaign.command("preview")
+@terminal.command
+def preview(
+    key: Key,
+    language: Language = "en",
+    name: Annotated[str | None, typer.Option(help="A reader's name; without it, as for one who gave none.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write the HTML part to this file.")] = None,
+    eml: Annotated[Path | None, typer.Option(help="Write the whole mail to this file.")] = None,
+) -> None:
+    """Print the campaign as one reader would get it, made by the functions that send it."""
+    house = terminal.house()
+    with house.database.read() as session:
+        data = campaigns.proof(
+            session,
+            house,
+            campaigns.find(session, key),
+            language=language,
+            address="reader@example.org",
+            name=name,
+            now=terminal.now(),
+        )
+    message = message_from_bytes(data, policy=policy.default)
+    if html is not None:
+        html.write_text(_part(message, "html"), encoding="utf-8")
+    if eml is not None:
+        eml.write_bytes(data)
+    terminal.say(f"Subject: {message['Subject']}\n\n{_part(message, 'plain')}")
+
+
+def _part(message: object, kind: str) -> str:
+    body = message.get_body(preferencelist=(kind,))  # type: ignore[attr-defined]
+    return str(body.get_content())
+
+
+@campaign.command("test")
+@terminal.command
+def test(
+    key: Key,
+    to: Annotated[str, typer.Option(help="The contact address or one of MAILER_STAFF_ADDRESSES.")],
+    language: Language = "en",
+) -> None:
+    """Send the campaign to one of the staff, marked as a test and counted nowhere."""
+    house = terminal.house()
+    with house.database.read() as session:
+        found = campaigns.find(session, key)
+        outcome = send_test(session, house, found, address=to, language=language, now=terminal.now())
+    if not outcome.sent:
+        terminal.fail(f"The relay did not take the test mail: {outcome.why}")
+    terminal.say("The relay took the test mail.")
+
+
+@campaign.command("send")
+@terminal.command
+def send(
+    key: Key,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Send the campaign to its topic. Sending twice is one mailing."""
+    house = terminal.house()
+    with house.database.read() as session:
+        found = campaigns.find(session, key)
+        count = campaigns.audience_size(session, found)
+        again = found.state is CampaignState.SENT
+    if not yes and not again:
+        typer.confirm(f"Send “{found.subject}” to {count:,} subscribers now?", abort=True, err=True)
+    with house.database.write() as session:
+        mailing = campaigns.send(
+            session, house, campaigns.find(session, key), actor=terminal.actor(), now=terminal.now()
+        )
+        mailing_key = mailing.key
+    terminal.say(f"On its way. Follow it with: mailer mailing show {mailing_key}")

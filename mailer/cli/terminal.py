@@ -1,0 +1,128 @@
+"""What all commands share: the house, the clock, the actor, tables and clear errors."""
+
+import getpass
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from functools import wraps
+from typing import Any, NoReturn, ParamSpec, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy.exc import OperationalError
+
+from mailer.addresses import AddressError
+from mailer.db.migrate import DatabaseVersionError
+from mailer.db.seal import SealBroken
+from mailer.ingest.errors import IngestError
+from mailer.keys import KeyRingError
+from mailer.messages.refusal import FormError
+from mailer.messages.slots import UnknownPlaceholder
+from mailer.messages.when import UnknownZone
+from mailer.services.audience.people import UnknownTopic
+from mailer.services.desk.campaigns import CampaignRefusal, UnknownCampaign
+from mailer.services.desk.mailings import MailingRefusal, UnknownMailing
+from mailer.services.house import House, open_house
+from mailer.services.programme.statements import UnknownStatement
+from mailer.services.programme.symposia import SymposiumRefusal, UnknownSymposium
+from mailer.settings import SettingsError, current
+from mailer.smtp.relay import RelayError
+
+EXPECTED: tuple[type[Exception], ...] = (
+    AddressError,
+    CampaignRefusal,
+    DatabaseVersionError,
+    FormError,
+    IngestError,
+    KeyRingError,
+    MailingRefusal,
+    RelayError,
+    SealBroken,
+    SettingsError,
+    SymposiumRefusal,
+    UnknownCampaign,
+    UnknownMailing,
+    UnknownPlaceholder,
+    UnknownStatement,
+    UnknownSymposium,
+    UnknownTopic,
+    UnknownZone,
+)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+notes = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def command(function: Callable[P, R]) -> Callable[P, R]:
+    """Turn expected failures into one message on standard error and exit code 1."""
+
+    @wraps(function)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except EXPECTED as problem:
+            fail(str(problem))
+        except OperationalError as problem:
+            # The driver's own words may hold a password or a host: only the kind is told.
+            kind = type(problem.orig).__name__
+            fail(
+                f"The database cannot be reached or refuses ({kind}). Check MAILER_DATABASE_URL, that the "
+                f"server runs, and that `mailer migrate` has been run."
+            )
+
+    return wrapped
+
+
+def fail(message: str) -> NoReturn:
+    """Say what is wrong and what to do, and end with exit code 1."""
+    notes.print(f"[bold red]Error:[/] {_plain(message)}")
+    raise typer.Exit(1)
+
+
+def house() -> House:
+    """The house named by the settings; an embedded one without tables yet is told how to begin."""
+    return open_house(current())
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def actor() -> str:
+    """Who is at the keyboard, for the audit log."""
+    try:
+        return f"cli:{getpass.getuser()}"[:64]
+    except (OSError, KeyError):
+        return "cli"
+
+
+def say(message: str) -> None:
+    """A result in words, on standard output."""
+    typer.echo(message)
+
+
+def as_json(value: Any) -> None:
+    """A result for programs, on standard output."""
+    typer.echo(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[str] = ()) -> None:
+    """A result for people: a table as wide as the terminal, or as it needs when it is piped."""
+    width = None if sys.stdout.isatty() else 160
+    drawn = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    for column in columns:
+        right = column in numbers
+        drawn.add_column(column, justify="right" if right else "left", overflow="fold", no_wrap=right)
+    for row in rows:
+        drawn.add_row(*(_plain(cell) for cell in row))
+    Console(width=width, highlight=False).print(drawn)
+
+
+def _plain(text: str) -> str:
+    # What comes from pages and people is text, never the terminal's markup or control codes.
+    visible = "".join(character if character.isprintable() or character == "\n" else "�" for character in text)
+    return visible.replace("[", r"\[")

@@ -1,0 +1,29 @@
+"""Why somebody did not get a mail, in one sentence for each typed reason."""
+
+from mailer.smtp.outcome import Reason
+from mailer.vocabulary import SkipReason
+
+SENTENCES: dict[str, str] = {
+    SkipReason.UNCONFIRMED: "They have not confirmed their subscription yet.",
+    SkipReason.UNSUBSCRIBED: "They unsubscribed before it could leave.",
+    SkipReason.SUPPRESSED: "Their address is on the suppression list and is never mailed.",
+    SkipReason.ERASED: "They had their data erased.",
+    SkipReason.WITHDRAWN: "They withdrew their registration.",
+    SkipReason.REGISTERED_LATE: "They registered after this reminder was due; their confirmation said it all.",
+    SkipReason.DATE_UNCONFIRMED: "The symposium's date still waits for a person to confirm it.",
+    SkipReason.DATE_MOVED: "The symposium moved to another date; the reminder for that date takes its place.",
+    SkipReason.SYMPOSIUM_CANCELLED: "The symposium was called off.",
+    SkipReason.MAILING_CANCELLED: "Staff stopped this mailing.",
+    SkipReason.ALREADY_TOLD: "They were reminded before, and the symposium moved only a little since.",
+    SkipReason.NOTHING_CHANGED: "What it would have told them they know already.",
+    SkipReason.TOO_LATE: "It could not leave in time and would have come too late.",
+    Reason.ADDRESS: "This address does not exist.",
+    Reason.ADDRESS_SYNTAX: "This address is not one that can be mailed.",
+    Reason.RENDER: "This mail could not be composed; the log names the rule.",
+    "written_off": "Nobody knows whether it arrived, and staff chose not to send it again.",
+}
+
+
+def sentence(reason: str) -> str:
+    """The sentence for a reason; one that has none is shown as it is."""
+    return SENTENCES.get(reason, f"{reason.replace('_', ' ')}.")

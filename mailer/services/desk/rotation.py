@@ -1,0 +1,50 @@
+"""Sealing everything anew after a new key joined the ring, in small steps that may be interrupted."""
+
+from collections.abc import Callable
+
+from sqlalchemy import select
+
+from mailer.db.mailings import ReturnedMail
+from mailer.db.people import Subscriber
+from mailer.db.seal import ADDRESS, NAME, RETURNED
+from mailer.services.house import House
+
+STEP = 500
+
+_Renew = Callable[[House, object], int]
+
+
+def reseal(house: House) -> int:
+    """Seal every value with the newest key that an older one sealed; returns how many values."""
+    return _through(house, Subscriber, _subscriber) + _through(house, ReturnedMail, _returned)
+
+
+def _through(house: House, table: type[Subscriber] | type[ReturnedMail], renew: _Renew) -> int:
+    changed, last = 0, 0
+    while True:
+        with house.database.write() as session:
+            rows = session.scalars(select(table).where(table.id > last).order_by(table.id).limit(STEP)).all()
+            if not rows:
+                return changed
+            changed += sum(renew(house, row) for row in rows)
+            last = rows[-1].id
+
+
+def _subscriber(house: House, row: object) -> int:
+    if not isinstance(row, Subscriber):
+        return 0
+    vault, changed = house.vault, 0
+    if not vault.is_current(row.address):
+        row.address = vault.seal(ADDRESS, row.id, vault.open(ADDRESS, row.id, row.address))
+        changed += 1
+    if row.name and not vault.is_current(row.name):
+        row.name = vault.seal(NAME, row.id, vault.open(NAME, row.id, row.name))
+        changed += 1
+    return changed
+
+
+def _returned(house: House, row: object) -> int:
+    if not isinstance(row, ReturnedMail) or house.vault.is_current(row.raw):
+        return 0
+    row.raw = house.vault.seal_bytes(RETURNED, row.id, house.vault.open_bytes(RETURNED, row.id, row.raw))
+    return 1

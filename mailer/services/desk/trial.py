@@ -1,0 +1,39 @@
+"""A test mail: a campaign's proof, sent to one of the staff by a connection of its own."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from mailer.db.mailings import Campaign
+from mailer.services.desk import campaigns
+from mailer.services.house import House
+from mailer.smtp.engine import Engine
+from mailer.smtp.letter import Letter
+from mailer.smtp.outcome import Verdict
+from mailer.smtp.relay import Relay, RelayError
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Whether the relay took it, and why not in the words that may be shown."""
+
+    sent: bool
+    why: str
+
+
+def send_test(
+    session: Session, house: House, campaign: Campaign, *, address: str, language: str, now: datetime
+) -> Trial:
+    """Send one test mail and wait for its outcome. No row is made, and it stands in no count."""
+    campaigns.check_test_address(house, address)
+    if not house.settings.smtp_url:
+        raise RelayError("No relay is named. Set MAILER_SMTP_URL, for example smtp://user:password@host:587")
+    data = campaigns.proof(
+        session, house, campaign, language=language, address=address, name=None, now=now, test=True
+    )
+    letter = Letter(id=0, fence=0, sender=house.settings.from_address, recipient=address, data=data)
+    relay = Relay.parse(house.settings.smtp_url)
+    with Engine(relay, ehlo_name=house.settings.ehlo_name, connections=1) as engine:
+        ((_, outcome),) = engine.send([letter])
+    return Trial(outcome.verdict is Verdict.SENT, f"{outcome.reason.value} {outcome.text}".strip())

@@ -1,0 +1,275 @@
+"""What the public may read: published statements and announced symposia, as plain values for the pages.
+
+Drafts do not exist here: a draft's address is the same "not found" as any other. Nothing
+about a person is read, and nothing is changed.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session, selectinload
+
+from mailer.db.programme import Statement, StatementText, Symposium, SymposiumDate
+from mailer.messages.calendar import CalendarEvent, Method, Status, feed, itip
+from mailer.services.house import House
+from mailer.services.sending.invitation import calendar_event
+from mailer.vocabulary import EndSource, Precision, StatementState, SymposiumState
+
+PAGE = 30  # statements on one page of the archive
+FEED_TTL = timedelta(hours=1)
+FAR = date.max
+PUBLIC_STATES = (SymposiumState.ANNOUNCED, SymposiumState.CANCELLED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatementLine:
+    """A statement in a list, in the language that could be had. `languages` are all it can be read in."""
+
+    slug: str
+    title: str
+    language: str
+    languages: tuple[str, ...]
+    dated: date
+    published_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatementPage(StatementLine):
+    """A whole statement; `body` is Markdown."""
+
+    body: str
+    changed_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class SymposiumPage:
+    """A symposium as announced. Wall time and zone are the truth; `starts_at` is their UTC instant."""
+
+    slug: str
+    title: str
+    language: str
+    cancelled: bool
+    precision: Precision
+    day: date | None
+    wall_time: time | None
+    zone: str
+    starts_at: datetime | None
+    ends_at: datetime | None
+    end_assumed: bool
+    moved_from: tuple["EarlierDate", ...]
+    place: str | None
+    register_url: str | None
+    series: str | None
+    series_text: str
+    has_calendar: bool
+    over: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class EarlierDate:
+    """A date that was announced before and holds no longer."""
+
+    precision: Precision
+    day: date | None
+    wall_time: time | None
+    zone: str
+    starts_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Programme:
+    """Every public symposium: what is to come, the nearest first, and what is over, the latest first."""
+
+    upcoming: tuple[SymposiumPage, ...]
+    past: tuple[SymposiumPage, ...]
+
+
+def statements(session: Session, language: str, *, page: int = 1, limit: int = PAGE) -> list[StatementLine]:
+    """Published statements, the newest first, with their titles in the language where there are such."""
+    rows = session.scalars(
+        _published()
+        .order_by(Statement.dated.desc(), Statement.id.desc())
+        .limit(limit)
+        .offset((page - 1) * limit)
+        .options(selectinload(Statement.texts))
+    ).all()
+    return [_line(statement, language) for statement in rows if statement.texts]
+
+
+def pages_of_statements(session: Session) -> int:
+    """How many pages the archive has; at least one."""
+    count = session.scalar(select(func.count()).select_from(_published().subquery())) or 0
+    return max(1, -(-count // PAGE))
+
+
+def statement(session: Session, slug: str, language: str) -> StatementPage | None:
+    """One published statement in the language, else in its own; None for a draft or an unknown one."""
+    found = session.scalars(_published().where(Statement.slug == slug)).one_or_none()
+    if found is None or not found.texts:
+        return None
+    line, text = _line(found, language), _text(found, language)
+    return StatementPage(**vars(line), body=text.body, changed_at=text.created_at)
+
+
+def _published() -> Select[Statement]:
+    return select(Statement).where(Statement.state == StatementState.PUBLISHED)
+
+
+def _line(found: Statement, language: str) -> StatementLine:
+    text = _text(found, language)
+    return StatementLine(
+        slug=found.slug,
+        title=text.title,
+        language=text.language,
+        languages=tuple(sorted({text.language for text in found.texts})),
+        dated=found.dated,
+        published_at=found.published_at or found.created_at,
+    )
+
+
+def _text(found: Statement, language: str) -> StatementText:
+    """The newest text in the language, else in the statement's own, else any."""
+    newest = sorted(found.texts, key=lambda text: text.version, reverse=True)
+    for wanted in (language, found.language):
+        for text in newest:
+            if text.language == wanted:
+                return text
+    return newest[0]
+
+
+def programme(session: Session, now: datetime) -> Programme:
+    """Every announced or called-off symposium as it stands."""
+    pages = [_symposium(one, now) for one in _public_symposia(session)]
+    upcoming = sorted((page for page in pages if not page.over), key=_order)
+    past = sorted((page for page in pages if page.over), key=_order, reverse=True)
+    return Programme(upcoming=tuple(upcoming), past=tuple(past))
+
+
+def symposium(session: Session, slug: str, now: datetime) -> SymposiumPage | None:
+    """One public symposium; None for a draft or an unknown one."""
+    found = _find(session, slug)
+    return None if found is None else _symposium(found, now)
+
+
+def _find(session: Session, slug: str) -> Symposium | None:
+    wanted = select(Symposium).where(Symposium.slug == slug, Symposium.state.in_(PUBLIC_STATES))
+    return session.scalars(wanted).one_or_none()
+
+
+def _public_symposia(session: Session) -> Iterable[Symposium]:
+    return session.scalars(
+        select(Symposium)
+        .where(Symposium.state.in_(PUBLIC_STATES))
+        .options(selectinload(Symposium.dates), selectinload(Symposium.series))
+    )
+
+
+def _symposium(found: Symposium, now: datetime) -> SymposiumPage:
+    ends_at = found.starts_at + timedelta(minutes=found.minutes) if found.starts_at else None
+    return SymposiumPage(
+        slug=found.slug,
+        title=found.title,
+        language=found.language,
+        cancelled=found.state is SymposiumState.CANCELLED,
+        precision=found.precision,
+        day=found.day,
+        wall_time=found.wall_time,
+        zone=found.zone or "UTC",
+        starts_at=found.starts_at,
+        ends_at=ends_at,
+        end_assumed=found.end_source is EndSource.ASSUMED,
+        moved_from=_earlier(found),
+        place=found.place,
+        register_url=found.register_url,
+        series=found.series.name if found.series else None,
+        series_text=found.series.text if found.series else "",
+        has_calendar=_has_day(found),
+        over=_is_over(found, now),
+    )
+
+
+def _earlier(found: Symposium) -> tuple[EarlierDate, ...]:
+    # A date that staff corrected before the announcement was never public; only a move raises SEQUENCE.
+    if found.sequence == 0:
+        return ()
+    return tuple(_date(one) for one in found.dates if one.generation != found.generation)
+
+
+def _date(one: SymposiumDate) -> EarlierDate:
+    return EarlierDate(
+        precision=one.precision,
+        day=one.day,
+        wall_time=one.wall_time,
+        zone=one.zone or "UTC",
+        starts_at=one.starts_at,
+    )
+
+
+def _has_day(found: Symposium) -> bool:
+    return found.starts_at is not None or (found.precision is Precision.DATE and found.day is not None)
+
+
+def _is_over(found: Symposium, now: datetime) -> bool:
+    if found.starts_at is not None:
+        return found.starts_at + timedelta(minutes=found.minutes) <= now
+    if found.day is None:
+        return False
+    today = now.astimezone(ZoneInfo(found.zone or "UTC")).date()
+    if found.precision is Precision.YEAR:
+        return found.day.year < today.year
+    if found.precision is Precision.MONTH:
+        return (found.day.year, found.day.month) < (today.year, today.month)
+    return found.day < today
+
+
+def _order(page: SymposiumPage) -> tuple[date, int, str, str]:
+    """By day; what is known by month or year only comes after the days of that month or year."""
+    rough = [Precision.DATETIME, Precision.DATE, Precision.MONTH, Precision.YEAR, Precision.NONE]
+    day = page.day or FAR
+    if page.precision is Precision.MONTH:
+        day = (day.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)
+    elif page.precision is Precision.YEAR:
+        day = day.replace(month=12, day=31)
+    return day, rough.index(page.precision), str(page.starts_at or ""), page.slug
+
+
+def calendar_file(session: Session, house: House, slug: str) -> bytes | None:
+    """The calendar file of one public symposium (METHOD:PUBLISH); None where there is none to give.
+
+    A symposium without a day has none: no calendar can hold it.
+    """
+    found = _find(session, slug)
+    event = None if found is None else _event(house, found)
+    return None if event is None else itip(event, Method.PUBLISH, attendee=None)
+
+
+def calendar_feed(session: Session, house: House) -> bytes:
+    """All public symposia that have a day, as one calendar; those called off stay in it as cancelled."""
+    events = [_event(house, found) for found in _public_symposia(session)]
+    return feed(
+        [event for event in events if event is not None], name=house.settings.organisation, ttl=FEED_TTL
+    )
+
+
+def _event(house: House, found: Symposium) -> CalendarEvent | None:
+    if found.starts_at is not None:
+        return calendar_event(house, found, sequence=found.sequence, stamped_at=found.changed_at)
+    if found.day is None or not _has_day(found):
+        return None
+    cancelled = found.state is SymposiumState.CANCELLED
+    return CalendarEvent(
+        uid=found.uid,
+        sequence=found.sequence,
+        dtstamp=found.changed_at,
+        day=found.day,
+        summary=found.title,
+        description=found.series.name if found.series else "",
+        location=found.place or "",
+        url=house.url("symposia", found.slug),
+        organizer_name=house.settings.organisation,
+        organizer_address=house.settings.from_address,
+        status=Status.CANCELLED if cancelled else Status.TENTATIVE,
+    )

@@ -1,0 +1,124 @@
+"""Rendering: a template, a language and some facts become an HTML page.
+
+Templates are code from templates/web; nothing a stranger typed is ever a template, and
+everything printed is escaped. One Jinja environment per language is kept.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from mailer.messages import markup, words
+from mailer.messages.catalogues import direction, gettext_for, language_name, templates_folder
+from mailer.services.house import House
+from mailer.vocabulary import Precision
+from mailer.web.assets import Assets
+from mailer.web.tongue import OWN_NAMES
+
+DOMAIN = "web"  # the gettext catalogue of the pages
+
+
+@dataclass(frozen=True)
+class Pages:
+    """Renders pages. `demo` shows the way to the demo's inbox."""
+
+    house: House
+    assets: Assets
+    demo: bool = False
+    _environments: dict[str, Environment] = field(default_factory=dict, repr=False)
+
+    def render(self, template: str, language: str, facts: Mapping[str, Any]) -> str:
+        """The page as HTML. A fact the template needs and does not get is a bug, never a blank."""
+        return self._environment(language).get_template(template).render(facts)
+
+    def _environment(self, language: str) -> Environment:
+        # Two threads may make the same one at first; either serves.
+        if language not in self._environments:
+            self._environments[language] = self._make(language)
+        return self._environments[language]
+
+    def _make(self, language: str) -> Environment:
+        environment = Environment(
+            loader=FileSystemLoader(templates_folder() / "web"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            extensions=["jinja2.ext.i18n"],
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        environment.install_gettext_translations(  # type: ignore[attr-defined]
+            gettext_for(language, DOMAIN), newstyle=True
+        )
+        environment.globals.update(
+            organisation=self.house.organisation,
+            home=self.house.settings.base_url,
+            asset=self.assets.url,
+            demo=self.demo,
+            language=language,
+            direction=direction,
+            own_names=OWN_NAMES,
+            **_wordings(language),
+        )
+        environment.filters["prose"] = prose
+        return environment
+
+
+def prose(markdown: str, language: str) -> Markup:
+    """Markdown as safe HTML: the same function the mails use, with its allow-list."""
+    return Markup(markup.render(markdown, language=language).html)  # noqa: S704 - cleaned by an allow-list
+
+
+def _wordings(language: str) -> dict[str, Any]:
+    """Dates and zones in words, in one language."""
+
+    def long_date(day: date) -> str:
+        return str(format_date(day, format="long", locale=language))
+
+    def month_name(day: date) -> str:
+        return str(format_date(day, "LLL", locale=language)).rstrip(".")
+
+    def when(moment: Any, still_open: str) -> str:
+        return words.in_words(
+            moment.precision,
+            day=moment.day,
+            time=moment.wall_time,
+            zone=moment.zone,
+            language=language,
+            tba=still_open,
+            with_offset=moment.precision is Precision.DATETIME,
+        )
+
+    def elsewhere(starts_at: datetime, zone: str, reader_zone: str | None) -> str | None:
+        return words.reader_line(starts_at, zone, reader_zone, language)
+
+    def named(other: str) -> str:
+        return language_name(other, said_in=language)
+
+    def machine(moment: Any) -> str:
+        return machine_time(moment)
+
+    return {
+        "elsewhere": elsewhere,
+        "language_name": named,
+        "long_date": long_date,
+        "machine_time": machine,
+        "month_name": month_name,
+        "when": when,
+    }
+
+
+def machine_time(moment: Any) -> str:
+    """What stands in <time datetime>: an instant with its offset, a day, a month, a year, or nothing."""
+    if moment.starts_at is not None:
+        return str(moment.starts_at.astimezone(ZoneInfo(moment.zone)).isoformat(timespec="minutes"))
+    if moment.day is None:
+        return ""
+    patterns = {Precision.MONTH: "%Y-%m", Precision.YEAR: "%Y"}
+    return str(moment.day.strftime(patterns.get(moment.precision, "%Y-%m-%d")))

@@ -1,0 +1,124 @@
+"""Subscribe: the form, and the page that says to look into one's mail. Both say the same to everybody."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated
+
+from email_validator import EmailNotValidError, validate_email
+from fastapi import APIRouter, Form
+from starlette.responses import Response
+
+from mailer.addresses import AddressError, wire_address
+from mailer.messages.catalogues import LANGUAGES
+from mailer.services.audience import people
+from mailer.services.audience.people import TopicName
+from mailer.services.audience.subscribe import LINK_HOURS, Wish, ask
+from mailer.vocabulary import ConsentSource
+from mailer.web import nonce
+from mailer.web.routes import form, page
+from mailer.web.site import Visit, Visiting
+
+ADDRESS_CHARACTERS = 254  # RFC 5321 4.5.3.1.3, without the angle brackets
+
+router = APIRouter()
+
+
+class Problem(StrEnum):
+    """What keeps a form from being taken; the template has a sentence for each."""
+
+    ADDRESS_MISSING = "address_missing"
+    ADDRESS_ODD = "address_odd"
+    TOPICS = "topics"
+    TIMING = "timing"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filled:
+    """The form as it was sent, to be shown again when something is missing."""
+
+    address: str = ""
+    topics: tuple[str, ...] = ()
+    language: str
+
+
+@page(router, "/subscribe")
+def show_form(visit: Visiting, topic: str = "") -> Response:
+    filled = Filled(language=visit.language, topics=(topic,) if topic else ())
+    return _form(visit, _topics(visit), filled, ())
+
+
+@form(router, "/subscribe")
+def take_form(
+    visit: Visiting,
+    address: Annotated[str, Form()] = "",
+    topics: Annotated[list[str], Form()] = [],  # noqa: B006 - FastAPI copies it
+    language: Annotated[str, Form()] = "",
+    shown: Annotated[str, Form()] = "",
+    leave_empty: Annotated[str, Form()] = "",
+) -> Response:
+    if leave_empty:  # a field no person sees: a program filled it in, and learns nothing
+        return visit.go("/subscribe/sent")
+    offered = _topics(visit)
+    filled = Filled(
+        address=address.strip(),
+        topics=tuple(one.key for one in offered if one.key in topics),
+        language=language if language in LANGUAGES else visit.language,
+    )
+    problems = tuple(_problems(visit, filled, shown))
+    if problems:
+        return _form(visit, offered, filled, problems)
+    wish = Wish(address=filled.address, topics=filled.topics, languages=(filled.language,))
+    with visit.house.database.write() as session:
+        ask(session, visit.house, wish, ConsentSource.FORM, visit.now)
+    return visit.go("/subscribe/sent")
+
+
+@page(router, "/subscribe/sent")
+def sent(visit: Visiting) -> Response:
+    return visit.page("sent.html", hours=LINK_HOURS)
+
+
+def _topics(visit: Visit) -> tuple[TopicName, ...]:
+    with visit.house.database.read() as session:
+        return people.public_topics(session)
+
+
+def _problems(visit: Visit, filled: Filled, shown: str) -> list[Problem]:
+    found = []
+    if not filled.address:
+        found.append(Problem.ADDRESS_MISSING)
+    elif not _is_address(filled.address):
+        found.append(Problem.ADDRESS_ODD)
+    if not filled.topics:
+        found.append(Problem.TOPICS)
+    timely = nonce.holds(
+        visit.house.tokens, nonce.Form.SUBSCRIBE, shown, visit.now, least=nonce.HASTE
+    )
+    if not timely and not found:
+        found.append(Problem.TIMING)
+    return found
+
+
+def _is_address(address: str) -> bool:
+    if len(address) > ADDRESS_CHARACTERS:
+        return False
+    try:
+        wire_address(address)
+        validate_email(address, check_deliverability=False, allow_smtputf8=True, test_environment=True)
+    except (AddressError, EmailNotValidError):
+        return False
+    return True
+
+
+def _form(
+    visit: Visit, topics: tuple[TopicName, ...], filled: Filled, problems: tuple[Problem, ...]
+) -> Response:
+    return visit.page(
+        "subscribe.html",
+        status=422 if problems else 200,
+        private=bool(problems),
+        topics=topics,
+        filled=filled,
+        problems=problems,
+        shown=nonce.make(visit.house.tokens, nonce.Form.SUBSCRIBE, visit.now),
+    )

@@ -1,0 +1,117 @@
+"""The `mailer` command: everything of mailer.cli, and the commands that start processes.
+
+It lives here because arrows point down: a command that starts workers knows them.
+"""
+
+import os
+import signal
+import threading
+from typing import Annotated
+
+import typer
+
+from mailer import settings
+from mailer.cli import campaigns, database, ingest, mailings, statements, subscribers, symposia, terminal, topics
+from mailer.wake import Queue
+from workers import logs
+from workers.demo_command import demo
+from workers.embedded import CannotStart, running
+
+app = typer.Typer(
+    help="Statement alerts, symposium reminders and campaigns: each to everyone, once.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command("ingest")(ingest.ingest)
+app.command("demo")(demo)
+app.command("migrate")(database.migrate)
+app.command("health")(database.health)
+app.command("audit")(topics.audit)
+app.add_typer(statements.statement, name="statement")
+app.add_typer(symposia.symposium, name="symposium")
+app.add_typer(subscribers.subscribers, name="subscribers")
+app.add_typer(topics.topic, name="topic")
+app.add_typer(campaigns.campaign, name="campaign")
+app.add_typer(mailings.mailing, name="mailing")
+app.add_typer(database.keys, name="keys")
+
+
+@app.callback()
+def _start() -> None:
+    """Read the settings once; a wrong one ends every command with a sentence."""
+    try:
+        chosen = settings.current()
+    except settings.SettingsError as problem:
+        terminal.fail(str(problem))
+    logs.configure(chosen.log_level)
+
+
+@app.command()
+@terminal.command
+def serve() -> None:
+    """Run the whole house in this process: web, worker, beat and inbound, on the data folder.
+
+    Without MAILER_SMTP_URL no mail leaves this machine: all of it lands in the inbox page.
+    """
+    over = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_signal: over.set())
+    try:
+        with running(settings.current()) as embedded:
+            terminal.notes.print(f"The house is open: {embedded.base_url}")
+            if embedded.inbox is not None:
+                terminal.notes.print(f"No relay is named; every mail lands in {embedded.base_url}/inbox")
+            over.wait()
+            terminal.notes.print("Closing: what is on the wire is awaited.")
+    except CannotStart as problem:
+        terminal.fail(str(problem))
+
+
+@app.command()
+@terminal.command
+def web() -> None:
+    """Run the web app alone, for installations of several processes."""
+    from workers import processes
+
+    processes.web()
+
+
+@app.command()
+@terminal.command
+def worker(
+    queues: Annotated[str, typer.Option(help="Comma-separated: send, plan, sweep.")] = "send,plan,sweep",
+) -> None:
+    """Run a worker on these queues, for installations of several processes."""
+    from workers import processes
+
+    try:
+        chosen = frozenset(Queue(part.strip()) for part in queues.split(","))
+    except ValueError:
+        terminal.fail(f'"{queues}" names a queue that does not exist. There are: send, plan, sweep.')
+    processes.worker(chosen)
+
+
+@app.command()
+@terminal.command
+def beat() -> None:
+    """Run the beat, which says when to look for due work."""
+    from workers import processes
+
+    processes.beat()
+
+
+@app.command()
+@terminal.command
+def inbound() -> None:
+    """Run the door for returned mail and mailto unsubscribes."""
+    from workers import processes
+
+    processes.inbound()
+
+
+def main() -> None:
+    """Entry point of the `mailer` command."""
+    # Secrets may be in our environment; a child process or a crash report must not inherit a core of them.
+    os.umask(0o077)
+    app()

@@ -1,0 +1,87 @@
+"""The processes of a larger installation, one per container: web, worker, beat, inbound.
+
+Each beats its heart, stops on SIGTERM after finishing what it has in hand, and
+keeps nothing that another process needs.
+"""
+
+import signal
+import threading
+
+import uvicorn
+from celery.beat import Beat
+
+from mailer import mx
+from mailer.services.house import open_house
+from mailer.settings import SettingsError, current
+from mailer.smtp.relay import Relay
+from mailer.wake import Queue
+from mailer.web import create_app
+from workers import tasks
+from workers.clock import clock
+from workers.pulse import beating
+
+PROXY_SECONDS = 75  # keep-alive: longer than the proxy in front waits, so that it never meets a closed door
+
+
+def web() -> None:
+    """Serve the public pages and the one-click endpoint."""
+    settings = current()
+    app = create_app(open_house(settings), clock=clock, inbox=None)
+    uvicorn.run(
+        app,
+        host=settings.web_host,
+        port=settings.web_port,
+        access_log=False,
+        log_config=None,
+        lifespan="off",
+        timeout_keep_alive=PROXY_SECONDS,
+    )
+
+
+def worker(queues: frozenset[Queue]) -> None:
+    """Work off the hints of these queues. SIGTERM ends the slice in hand and takes no other."""
+    from workers.celery import app
+
+    settings = current()
+    if not settings.broker_url:
+        raise SettingsError("MAILER_BROKER_URL is not set. Name the Redis that carries the hints.")
+    if Queue.SEND in queues:
+        Relay.parse(settings.smtp_url)  # a wrong relay is said at the start, not at the first mail
+    house = open_house(settings)
+    tasks.use(house)
+    name = "worker-send" if Queue.SEND in queues else "worker-plan"
+    with beating(house, name):
+        controller = app.Worker(
+            pool="threads",
+            concurrency=2,
+            queues=[queue.value for queue in sorted(queues)],
+            without_gossip=True,
+            without_mingle=True,
+            without_heartbeat=True,
+            loglevel="WARNING",
+            hostname=f"{name}@%h",
+        )
+        controller.start()
+        tasks.sender.close()
+
+
+def beat() -> None:
+    """Say at plain intervals that it is time to look. Its schedule is kept nowhere."""
+    from workers.celery import app
+
+    house = open_house(current())
+    with beating(house, "beat"):
+        Beat(app=app, scheduler_cls="celery.beat:Scheduler", max_interval=1, loglevel="WARNING").run()
+
+
+def inbound() -> None:
+    """Take returned mail and mailto unsubscribes; 250 is said only once they are committed."""
+    settings = current()
+    house = open_house(settings)
+    over = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_signal: over.set())
+    with beating(house, "inbound"):
+        door = mx.start(mx.Inbound(house, clock), settings.mx_host, settings.mx_port)
+        over.wait()
+        door.stop()
