@@ -107,6 +107,10 @@ class SuppressionReason(StrEnum):
     STAFF = "staff"
 
 
+# What a person did themselves, a fresh confirmed opt-in of theirs undoes; staff cannot.
+LIFTABLE = frozenset({SuppressionReason.UNSUBSCRIBE_ALL, SuppressionReason.ERASED})
+
+
 class StatementState(StrEnum):
     DRAFT = "draft"
     PUBLISHED = "published"

@@ -85,7 +85,7 @@ def commands_page() -> str:
     """Every command with its own help."""
     try:
         from workers.console import app
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         raise CannotDocument(f"docs/commands.md needs workers.console ({error}).") from error
     runner = CliRunner()
     lines = ["# Commands", "", GENERATED]

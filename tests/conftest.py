@@ -37,18 +37,28 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def fresh_database(postgresql: str) -> Iterator[Callable[[], str]]:
-    """Makes an empty PostgreSQL database each time it is called; gives its URL."""
+def fresh_database(postgresql: str) -> Iterator[Callable[..., str]]:
+    """Makes a PostgreSQL database each time it is called, empty or as a copy; gives its URL."""
     admin = create_engine(postgresql, isolation_level="AUTOCOMMIT")
 
-    def make() -> str:
+    def make(template: str = "template0") -> str:
         name = f"t{secrets.token_hex(6)}"
         with admin.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name}"))
+            connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
         return postgresql.replace("/postgres?", f"/{name}?")
 
     yield make
     admin.dispose()
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(fresh_database: Callable[..., str], sqlite_template: Path) -> str:
+    """The name of a migrated PostgreSQL database, copied for each test."""
+    url = fresh_database()
+    house = open_house(settings.load(data=sqlite_template, database_url=url), checked=False)
+    migrate.migrate(house.database)
+    house.database.engine.dispose()
+    return url.split("?")[0].rsplit("/", 1)[1]
 
 
 @pytest.fixture(scope="session")
@@ -71,11 +81,11 @@ def house(request: pytest.FixtureRequest, tmp_path: Path, sqlite_template: Path)
     url = ""
     if request.param == "postgresql":
         (data / "mailer.db").unlink()
-        url = request.getfixturevalue("fresh_database")()
+        template = request.getfixturevalue("postgresql_template")
+        url = request.getfixturevalue("fresh_database")(template)
     chosen = settings.load(data=data, database_url=url, base_url="https://mailer.example.org")
     settings.use(chosen)
-    house = open_house(chosen, checked=False)
-    migrate.migrate(house.database)
+    house = open_house(chosen)
     yield house
     house.database.engine.dispose()
 

@@ -18,7 +18,15 @@ from mailer.db.dialect import insert
 from mailer.db.mailings import REACHED, Delivery, Mailing
 from mailer.db.people import Subscriber, Subscription
 from mailer.db.programme import Registration
-from mailer.vocabulary import DeliveryState, MailingState, RegistrationState, SkipReason, SubscriptionState
+from mailer.vocabulary import (
+    LIFTABLE,
+    DeliveryState,
+    MailingKind,
+    MailingState,
+    RegistrationState,
+    SkipReason,
+    SubscriptionState,
+)
 
 COLUMNS = (
     "mailing_id",
@@ -70,8 +78,14 @@ def subscribers_of_topic(mailing: Mailing, slot: Slot) -> Select[Any]:
 
 
 def subscriber_of_subscription(mailing: Mailing, slot: Slot) -> Select[Any]:
-    """The one person a confirmation request or a welcome goes to."""
-    reason = case((Subscriber.suppressed.is_not(None), SkipReason.SUPPRESSED.value), else_=null())
+    """The one person a confirmation request or a welcome goes to.
+
+    Who had left of their own will may be asked again whether they want to come back.
+    """
+    barred = Subscriber.suppressed.is_not(None)
+    if mailing.kind is MailingKind.OPT_IN:
+        barred = barred & Subscriber.suppressed.not_in(LIFTABLE)
+    reason = case((barred, SkipReason.SUPPRESSED.value), else_=null())
     return (
         _rows(mailing, slot, reason, registration_id=cast(null(), Registration.id.type))
         .join(Subscription, Subscription.subscriber_id == Subscriber.id)

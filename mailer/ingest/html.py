@@ -17,8 +17,8 @@ from mailer.ingest.text import one_line, visible
 _LOOKS_LIKE_HTML = re.compile(r"\s*(?:<!doctype html|<!--|<\?xml|<[a-z][a-z0-9]*[\s>/])", re.I)
 _NOT_READ = frozenset(
     (
-        *("head", "title", "script", "style", "noscript", "template", "svg", "math", "canvas", "audio", "video"),
-        *("nav", "iframe", "object", "embed", "button", "select", "textarea", "dialog"),
+        *("head", "title", "script", "style", "noscript", "template", "svg", "math", "canvas", "audio"),
+        *("video", "nav", "iframe", "object", "embed", "button", "select", "textarea", "dialog"),
     )
 )
 _BLOCKS = frozenset(

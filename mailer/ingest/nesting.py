@@ -11,13 +11,20 @@ from mailer.ingest.errors import PageError
 
 MOST_WORK = 3_000_000  # tags times elements open at each; a heavy real page has some 600,000
 
-# One pass, no backtracking: a tag that never ends, ends the page for a parser too.
-_TAG = re.compile(r"<!--.*?(?:-->|\Z)|<(/?)([a-z][^\s/>]*)(?>\"[^\"]*\"|'[^']*'|[^>\"'])*+>", re.I | re.S)
+# Tags as the standard's tokenizer cuts them; possessive, so that each letter is looked at once or twice.
+_TAG = re.compile(
+    r"""<!--(?:-?>|.*?(?:--!?>|\Z))
+      | <(?:[!?]|/(?![a-z]))[^>]*>?
+      | <(?P<end>/?)(?P<name>[a-z][^\s/>]*)
+        (?>[\s/]+|(?:=[^\s/>=]*|[^\s/>=]+)(?>\s*=\s*(?:"[^"]*"|'[^']*'|(?!["'])[^\s>]+)?)?)*+>""",
+    re.I | re.S | re.X,
+)
 _RAW_TEXT = frozenset(("script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes"))
 _NEVER_OPEN = frozenset(
     (
         # without content
-        *("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"),
+        *("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta"),
+        *("source", "track", "wbr"),
         # closed by the next of their kind
         *("p", "li", "dt", "dd", "option", "tr", "td", "th", "tbody", "thead", "tfoot"),
     )
@@ -30,7 +37,7 @@ def refuse_bombs(text: str) -> None:
     open_now = work = position = 0
     while tag := _TAG.search(text, position):
         position = tag.end()
-        name = (tag[2] or "").lower()
+        name = (tag["name"] or "").lower()
         if not name:
             continue
         work += open_now
@@ -41,7 +48,7 @@ def refuse_bombs(text: str) -> None:
             )
         if name in _NEVER_OPEN:
             continue
-        if tag[1]:
+        if tag["end"]:
             if open_by_tag.get(name, 0):
                 open_by_tag[name] -= 1
                 open_now -= 1

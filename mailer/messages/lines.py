@@ -21,9 +21,8 @@ _LAST_BRACKET = re.compile(r"[(（][^()（）]{1,24}[)）]$")
 
 def columns(text: str) -> int:
     """How many columns the text takes on one line; a text slot counts as a name would."""
-    return sum(
-        _SLOT_WIDTH if isinstance(piece, Slot) else sum(map(_width, piece)) for piece in split_slots(text)
-    )
+    pieces = split_slots(text)
+    return sum(_SLOT_WIDTH if isinstance(piece, Slot) else _columns(piece) for piece in pieces)
 
 
 def underline(title: str, mark: str = "=") -> str:
@@ -84,15 +83,16 @@ def _fold_line(line: str) -> str:
         return line
     indent = line[: len(line) - len(line.lstrip(" "))]
     lines: list[str] = []
-    current = indent
+    current, taken = indent, len(indent)
     for gap, word in _words(line.strip(" ")):
+        wide = columns(word)
         if current == indent:
-            current += word
-        elif columns(current + gap + word) <= WIDTH:
-            current += gap + word
-        else:
+            gap = ""
+        elif taken + len(gap) + wide > WIDTH:
             lines.append(current)
-            current = indent + word
+            current, taken, gap = indent, len(indent), ""
+        current += gap + word
+        taken += len(gap) + wide
     return "\n".join([*lines, current])
 
 
@@ -118,6 +118,10 @@ def _breakable(word: str) -> list[str]:
         else:
             pieces.append(character)
     return pieces
+
+
+def _columns(text: str) -> int:
+    return len(text) if text.isascii() else sum(map(_width, text))
 
 
 def _width(character: str) -> int:

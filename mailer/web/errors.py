@@ -22,8 +22,7 @@ def error_page(site: Site, scope: Scope, status: int, number: str | None = None)
     """The page of one status. `number` is what a person can name to us when it is our fault."""
     told = status if status in TOLD else (500 if status >= 500 else 422)
     visit = visit_in(site, scope)
-    page = visit.page("error.html", status=status, private=True, told=told, number=number)
-    return page
+    return visit.page("error.html", status=status, private=True, told=told, number=number)
 
 
 def install(app: FastAPI, site: Site) -> None:

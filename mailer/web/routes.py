@@ -12,7 +12,11 @@ Handler = TypeVar("Handler", bound=Callable[..., object])
 def page(router: APIRouter, path: str) -> Callable[[Handler], Handler]:
     """A page that is looked at: GET and HEAD, which never change anything."""
     return router.api_route(
-        path, methods=["GET", "HEAD"], include_in_schema=False, response_class=HTMLResponse, response_model=None
+        path,
+        methods=["GET", "HEAD"],
+        include_in_schema=False,
+        response_class=HTMLResponse,
+        response_model=None,
     )
 
 

@@ -10,7 +10,7 @@ from babel import Locale
 from mailer.messages.when import is_zone
 from mailer.messages.words import city_words
 
-# CLDR's territory for the first part of a zone's name. Oceans without one stand under their islands' continent.
+# CLDR's territory for the first part of a zone's name. For oceans it knows only "the world".
 _CONTINENTS = {
     "Africa": "002",
     "America": "019",

@@ -161,7 +161,7 @@ def assert_clean(octets: bytes, *, header_ascii: bool = True) -> None:
         assert len(line) <= 76
         assert not line.startswith(b"From ")
     for line in head.split(b"\r\n"):
-        assert b"=?" not in line or len(line) <= 76
+        assert b"=?utf-8?" not in line or len(line) <= 76
     # DKIM's relaxed form of the body (RFC 6376 3.4.4) is the body itself.
     assert not re.search(rb"\t|  | \r\n", body)
     assert body.endswith(b"--\r\n")
@@ -295,6 +295,24 @@ def test_the_decoded_mail_is_the_plain_render_whatever_the_values(
     assert [content for _, content in read_everywhere(octets)] == [
         text.replace("\n", "\r\n").encode() for text in expected
     ]
+
+
+@pytest.mark.parametrize("language", ["en", "hy"])
+@pytest.mark.parametrize("shape", ["{}", "{}ab", "a{}b", "ab{}", "a {} b"])
+def test_every_ascii_character_alone_is_escaped_for_its_place(language: str, shape: str) -> None:
+    mail = rendered(language)
+    form = compile_form(mail, HEADERS)
+    for character in map(chr, range(0x20, 0x7F)):
+        values = VALUES | {"first_name": shape.format(character)}
+        url = f"https://example.org/{shape.format(character)}"
+        if re.fullmatch(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+", url):
+            values["preferences_url"] = url
+        octets = form.fill(values)
+        assert_clean(octets)
+        assert [content for _, content in read_everywhere(octets)] == [
+            plain(mail.text, values, escape=False),
+            plain(mail.html, values, escape=True),
+        ]
 
 
 FIXED = st.text(

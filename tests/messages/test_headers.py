@@ -206,7 +206,7 @@ def assert_lines(octets: bytes) -> None:
     for line in octets.split(b"\r\n"):
         assert b"\r" not in line
         assert b"\n" not in line
-        assert len(line) <= (76 if b"=?" in line else 998)
+        assert len(line) <= (76 if b"=?utf-8?" in line else 998)
         assert not line.startswith(b".")
         assert line == b"" or line.strip()
 

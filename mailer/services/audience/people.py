@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from mailer.db.base import new_id
 from mailer.db.people import Subscriber, Suppression, Topic
 from mailer.db.seal import ADDRESS, NAME
 from mailer.services.house import House
-from mailer.vocabulary import SuppressionReason
+from mailer.vocabulary import LIFTABLE, SuppressionReason
 
 FALLBACK_LANGUAGE = "en"
 
@@ -74,6 +74,17 @@ def suppress(session: Session, house: House, address: str, reason: SuppressionRe
     subscriber = find(session, house, address)
     if subscriber is not None:
         subscriber.suppressed = reason
+
+
+def lift(session: Session, house: House, subscriber: Subscriber) -> None:
+    """Take off the list again whom their own fresh opt-in brings back; never after a bounce or a complaint."""
+    if subscriber.suppressed not in LIFTABLE:
+        return
+    address = house.vault.open(ADDRESS, subscriber.id, subscriber.address)
+    session.execute(
+        delete(Suppression).where(Suppression.address_hash == house.vault.suppression_index(address))
+    )
+    subscriber.suppressed = None
 
 
 def topic(session: Session, key: str) -> Topic:

@@ -172,6 +172,7 @@ def confirm(
     for other in _pending(session, subscription.subscriber_id):
         if other.id != subscription.id and other.topic.key in topics:
             settle_consent(session, house, other, ConsentSource.FORM, now, welcome=False)
+    people.lift(session, house, session.get_one(Subscriber, subscription.subscriber_id))
     settle_consent(session, house, subscription, ConsentSource.FORM, now, welcome=True)
     return Confirmed.NOW
 

@@ -13,8 +13,10 @@ from sqlalchemy.orm import Session
 
 from mailer.db import outbox
 from mailer.db.outbox import Candidate
+from mailer.db.people import Subscriber
 from mailer.services.house import House
 from mailer.vocabulary import (
+    LIFTABLE,
     DeliveryState,
     MailingKind,
     RegistrationState,
@@ -89,13 +91,17 @@ def reason_to_leave_out(candidate: Candidate, now: datetime) -> SkipReason | Non
     """Why this delivery must not leave now, or None when it may. The first reason that holds is told."""
     if candidate.subscriber is None:
         return SkipReason.ERASED
-    if candidate.subscriber.suppressed is not None:
+    if candidate.subscriber.suppressed is not None and not _asks_to_come_back(candidate.subscriber, candidate):
         return SkipReason.SUPPRESSED
     if now >= candidate.delivery.not_after:
         return SkipReason.TOO_LATE
     if candidate.mailing.kind in TO_ATTENDEES:
         return _reason_for_attendee(candidate)
     return _reason_for_subscriber(candidate)
+
+
+def _asks_to_come_back(subscriber: Subscriber, candidate: Candidate) -> bool:
+    return candidate.mailing.kind is MailingKind.OPT_IN and subscriber.suppressed in LIFTABLE
 
 
 def _reason_for_subscriber(candidate: Candidate) -> SkipReason | None:

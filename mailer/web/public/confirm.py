@@ -27,7 +27,7 @@ def show(visit: Visiting, token: str) -> Response:
 def act(
     visit: Visiting,
     token: str,
-    topics: Annotated[list[str], Form()] = [],  # noqa: B006 - FastAPI copies it
+    topics: Annotated[list[str], Form(default_factory=list)],
     shown: Annotated[str, Form()] = "",
 ) -> Response:
     if not nonce.holds(visit.house.tokens, nonce.Form.CONFIRM, shown, visit.now, about=token):

@@ -5,7 +5,7 @@ here refuses a request; it only answers whether the body says so.
 """
 
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from urllib.parse import parse_qsl
 
 from fastapi import Request
@@ -31,7 +31,7 @@ async def asks_to_leave(request: Request) -> bool:
     return _says_so(pairs)
 
 
-def _says_so(pairs: list[tuple[str, object]] | list[tuple[str, str]]) -> bool:
+def _says_so(pairs: Iterable[tuple[str, object]]) -> bool:
     return any(name == FIELD and isinstance(value, str) and value.strip() == VALUE for name, value in pairs)
 
 

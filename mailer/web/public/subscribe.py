@@ -50,8 +50,8 @@ def show_form(visit: Visiting, topic: str = "") -> Response:
 @form(router, "/subscribe")
 def take_form(
     visit: Visiting,
+    topics: Annotated[list[str], Form(default_factory=list)],
     address: Annotated[str, Form()] = "",
-    topics: Annotated[list[str], Form()] = [],  # noqa: B006 - FastAPI copies it
     language: Annotated[str, Form()] = "",
     shown: Annotated[str, Form()] = "",
     leave_empty: Annotated[str, Form()] = "",

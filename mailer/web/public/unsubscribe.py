@@ -43,7 +43,9 @@ def show(visit: Visiting, token: str) -> Response:
 
 
 @router.post("/u/{token}", include_in_schema=False)
-def one_click(visit: Visiting, token: str, wanted: Annotated[bool, Depends(asks_to_leave)]) -> PlainTextResponse:
+def one_click(
+    visit: Visiting, token: str, wanted: Annotated[bool, Depends(asks_to_leave)]
+) -> PlainTextResponse:
     if not wanted:
         return PlainTextResponse(NOT_ONE_CLICK, status_code=422, headers=PRIVATE)
     with visit.house.database.write() as session:
