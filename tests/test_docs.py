@@ -46,8 +46,8 @@ def _commands(page: Path) -> Iterator[str]:
     blocks = "\n".join(re.findall(r"^```(?:sh|ini|text)?\n(.*?)^```", text, re.M | re.S))
     spans = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S))
     for line in [*spans, *blocks.splitlines()]:
-        match = re.search(r"(?:^|\s|/)mailer ((?:[a-z-]+ ?)+)", line)
-        if match and not line.lstrip().startswith(("FROM", "docker build", "#", "useradd")):
+        match = re.search(r"(?:^|\s|/)mailer ((?:[a-z][a-z-]* ?)+)", line)
+        if match:
             yield match[1].strip()
 
 

@@ -11,7 +11,18 @@ from typing import Annotated
 import typer
 
 from mailer import settings
-from mailer.cli import campaigns, database, ingest, mailings, statements, subscribers, symposia, terminal, topics
+from mailer.cli import (
+    campaigns,
+    database,
+    ingest,
+    mailings,
+    proposals,
+    statements,
+    subscribers,
+    symposia,
+    terminal,
+    topics,
+)
 from mailer.wake import Queue
 from workers import logs
 from workers.demo_command import demo
@@ -30,6 +41,7 @@ app.command("health")(database.health)
 app.command("audit")(topics.audit)
 app.add_typer(statements.statement, name="statement")
 app.add_typer(symposia.symposium, name="symposium")
+app.add_typer(proposals.proposal, name="proposal")
 app.add_typer(subscribers.subscribers, name="subscribers")
 app.add_typer(topics.topic, name="topic")
 app.add_typer(campaigns.campaign, name="campaign")

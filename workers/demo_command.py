@@ -22,14 +22,22 @@ from workers.story import Story, StoryFailed
 
 @terminal.command
 def demo(
-    page: Annotated[str | None, typer.Option(help="A page file, URL or - to read; else the sample page.")] = None,
-    leave: Annotated[bool, typer.Option("--exit", help="End after the story instead of serving the inbox.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as the last line, for programs.")] = False,
+    page: Annotated[
+        str | None, typer.Option(help="A page file, URL or - to read; else the sample page.")
+    ] = None,
+    leave: Annotated[
+        bool, typer.Option("--exit", help="End after the story instead of serving the inbox.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the outcome as the last line, for programs.")
+    ] = False,
 ) -> None:
     """Live through the organisation's day with sample people. No mail leaves this machine."""
     chosen = settings.current()
     if chosen.smtp_url and not Relay.parse(chosen.smtp_url).is_loopback:
-        terminal.fail("The demo sends to this machine only. Unset MAILER_SMTP_URL, or name a relay on loopback.")
+        terminal.fail(
+            "The demo sends to this machine only. Unset MAILER_SMTP_URL, or name a relay on loopback."
+        )
     settings.use(_for_the_demo(chosen, leave=leave))
     chosen = settings.current()
     started = time.monotonic()
@@ -103,5 +111,3 @@ def _serve(embedded: Embedded) -> None:
         signal.signal(number, lambda *_signal: over.set())
     terminal.notes.print(f"Every mail can be read at {embedded.base_url}/inbox (Ctrl-C ends the demo).")
     over.wait()
-
-

@@ -21,7 +21,7 @@ from mailer import mx, settings, wake
 from mailer.services.desk.inbox import Inbox
 from mailer.services.house import House, found_house
 from mailer.settings import Settings
-from mailer.web import create_app
+from mailer.web.app import create_app
 from workers import schedule, tasks
 from workers.clock import clock
 
@@ -104,18 +104,18 @@ def _bound(host: str, port: int, variable: str) -> Iterator[socket.socket]:
 
 
 @contextmanager
-def _door(handler: mx.Handler, host: str, port: int, variable: str) -> Iterator[mx.Door]:
+def _door(door: mx.Door, host: str, port: int, variable: str) -> Iterator[mx.Listener]:
     try:
-        door = mx.start(handler, host, port)
+        listener = mx.start(door, host, port)
     except OSError as error:
         raise CannotStart(
             f"Port {port} on {host} cannot be used for returned mail ({error.strerror}). "
             f"Choose another with {variable}; 0 picks a free one."
         ) from None
     try:
-        yield door
+        yield listener
     finally:
-        door.stop()
+        listener.stop()
 
 
 def _with_own_address(chosen: Settings, listening: socket.socket) -> Settings:

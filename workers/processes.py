@@ -15,7 +15,7 @@ from mailer.services.house import open_house
 from mailer.settings import SettingsError, current
 from mailer.smtp.relay import Relay
 from mailer.wake import Queue
-from mailer.web import create_app
+from mailer.web.app import create_app
 from workers import tasks
 from workers.clock import clock
 from workers.pulse import beating

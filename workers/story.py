@@ -5,6 +5,7 @@ sent what it owes, and may be taken again without effect.
 """
 
 import io
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from mailer.services.desk.trial import send_test
 from mailer.services.house import House
 from mailer.services.programme import statements, symposia
 from mailer.services.programme.dates import Moment, moment_of
-from mailer.services.programme.ingesting import apply, review
+from mailer.services.programme.ingesting import known_programme, review, store
 from mailer.services.programme.register import Attendee, register
 from mailer.services.programme.reminders import planned, rules_for
 from mailer.vocabulary import CampaignState, MailingState, Precision, SymposiumState
@@ -94,16 +95,19 @@ class Story:
 
     def read(self) -> None:
         """Ingest the page, confirm what was inferred, and announce the symposia."""
-        loaded = load(self.page) if self.page else None
-        text = loaded.text if loaded else resources.files("mailer.ingest").joinpath("sample_page.txt").read_text("utf-8")
-        draft = read_page(text, fetched_on=self.clock().date(), source=loaded.origin if loaded else "sample page")
+        where = self.page or str(resources.files("mailer.ingest").joinpath("sample_page.txt"))
+        loaded = load(where, sys.stdin.buffer)
+        draft = read_page(loaded.text, fetched_on=self.clock().date(), source=loaded.origin)
         self._begin_before(min((one.day for one in draft.symposia if one.day), default=None))
         with self.house.database.write() as session:
-            apply(session, self.house, review(session, draft), actor=ACTOR, now=self.clock())
+            found = review(draft, known_programme(session), today=self.clock().date())
+            store(session, found, actor=ACTOR, now=self.clock())
         self.statements, self.symposia = len(draft.statements), len(draft.symposia)
         self.tell(f"{self.statements} statement and {self.symposia} symposia, stored as drafts")
         with self.house.database.write() as session:
-            for one in session.scalars(select(Symposium).where(Symposium.state == SymposiumState.DRAFT)).all():
+            for one in session.scalars(
+                select(Symposium).where(Symposium.state == SymposiumState.DRAFT)
+            ).all():
                 self._announce(session, one)
 
     def _begin_before(self, first: date | None) -> None:
@@ -131,7 +135,9 @@ class Story:
         )
         with self.house.database.read() as session:
             self.subscribers = session.scalar(select(func.count()).select_from(Subscriber)) or 0
-        self.tell(f"{result.added:,} added, {result.known:,} known already, {len(result.rejects)} rows rejected:")
+        self.tell(
+            f"{result.added:,} added, {result.known:,} known already, {len(result.rejects)} rows rejected:"
+        )
         for reject in result.rejects[:3]:
             self.tell(f"  line {reject.line}: {reject.sentence}")
 
@@ -213,7 +219,13 @@ class Story:
             known = session.scalars(select(Campaign.state).where(Campaign.key == CAMPAIGN)).first()
             if known is not CampaignState.SENT:
                 campaigns.draft(
-                    session, key=CAMPAIGN, subject=SUBJECT, body=BODY, topic="symposia", language="en", now=now
+                    session,
+                    key=CAMPAIGN,
+                    subject=SUBJECT,
+                    body=BODY,
+                    topic="symposia",
+                    language="en",
+                    now=now,
                 )
         with self.house.database.read() as session:
             found = campaigns.find(session, CAMPAIGN)
@@ -237,11 +249,13 @@ class Story:
                 self.tell(f"{waiting:,} to go")
                 told = waiting
             time.sleep(0.25)
-        raise StoryFailed(f"{told:,} deliveries did not leave within {PATIENCE:.0f} s. Look at the log above.")
+        raise StoryFailed(
+            f"{told:,} deliveries did not leave within {PATIENCE:.0f} s. Look at the log above."
+        )
 
 
 def _waiting(session: Session, now: datetime) -> int:
-    """Deliveries that are due and open, and mailings that are not expanded or closed yet (each counts as one)."""
+    """Deliveries that are due and open, and mailings that are not expanded or closed yet (one each)."""
     due = select(func.count()).where(Delivery.state.in_(OPEN), Delivery.due_at <= now)
     unclosed = select(func.count()).where(
         Mailing.state.in_({MailingState.EXPANDING, MailingState.SENDING}), Mailing.due_at <= now

@@ -66,7 +66,9 @@ def _read(file: Path) -> str:
 def preview(
     key: Key,
     language: Language = "en",
-    name: Annotated[str | None, typer.Option(help="A reader's name; without it, as for one who gave none.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="A reader's name; without it, as for one who gave none.")
+    ] = None,
     html: Annotated[Path | None, typer.Option(help="Write the HTML part to this file.")] = None,
     eml: Annotated[Path | None, typer.Option(help="Write the whole mail to this file.")] = None,
 ) -> None:
@@ -97,7 +99,7 @@ def _part(message: object, kind: str) -> str:
 
 @campaign.command("test")
 @terminal.command
-def test(
+def send_to_staff(
     key: Key,
     to: Annotated[str, typer.Option(help="The contact address or one of MAILER_STAFF_ADDRESSES.")],
     language: Language = "en",

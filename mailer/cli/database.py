@@ -67,7 +67,7 @@ def health(
     if name == "web":
         host = "127.0.0.1" if settings.web_host in {"0.0.0.0", "::"} else settings.web_host  # noqa: S104
         try:
-            with urlopen(f"http://{host}:{settings.web_port}/healthz", timeout=3):  # noqa: S310
+            with urlopen(f"http://{host}:{settings.web_port}/healthz", timeout=3):
                 return
         except (URLError, OSError):
             terminal.fail("The web app does not answer. Look at its log, then restart it.")

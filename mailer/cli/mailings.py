@@ -21,7 +21,14 @@ NUMBERS = COLUMNS[3:]
 def row(account: Account) -> tuple[str, ...]:
     """One line of the table of mailings."""
     books = account.books
-    counts = (books.audience, books.sent, books.failed, sum(books.skipped.values()), books.in_doubt, books.open)
+    counts = (
+        books.audience,
+        books.sent,
+        books.failed,
+        sum(books.skipped.values()),
+        books.in_doubt,
+        books.open,
+    )
     return (account.key, account.kind, account.state.value, *(f"{count:,}" for count in counts))
 
 
@@ -44,7 +51,9 @@ def summary(account: Account) -> dict[str, object]:
 
 @mailing.command("list")
 @terminal.command
-def list_(as_json: Annotated[bool, typer.Option("--json", help="Print a list for programs.")] = False) -> None:
+def list_(
+    as_json: Annotated[bool, typer.Option("--json", help="Print a list for programs.")] = False,
+) -> None:
     """The newest mailings with their books: audience = sent + failed + skipped + in doubt + open."""
     with terminal.house().database.read() as session:
         found = mailings.accounts(session)
@@ -106,4 +115,3 @@ def release(key: Key) -> None:
 def write_off(key: Key) -> None:
     """Count everyone in doubt as not reached."""
     _switch(key, mailings.write_off, "Wrote off {count} in doubt.")
-

@@ -22,7 +22,13 @@ def list_() -> None:
     with terminal.house().database.read() as session:
         found = session.scalars(select(Statement).order_by(Statement.dated.desc())).all()
         rows = [
-            (str(one.id), one.dated.isoformat(), one.state.value, one.slug, text_for(session, one, "en").title)
+            (
+                str(one.id),
+                one.dated.isoformat(),
+                one.state.value,
+                one.slug,
+                text_for(session, one, "en").title,
+            )
             for one in found
         ]
     terminal.table("Statements", ("id", "date", "state", "slug", "title"), rows)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from sqlalchemy import select
 
-from mailer.addresses import check_address
+from mailer.addresses import wire_address
 from mailer.cli import terminal
 from mailer.db.programme import Symposium
 from mailer.messages import when
@@ -47,10 +47,7 @@ def list_(
     if as_json:
         terminal.as_json(listed)
         return
-    rows = [
-        (str(row["id"]), str(row["when"]), str(row["state"]), str(row["slug"]), " ".join(row["questions"]))
-        for row in listed
-    ]
+    rows = [(str(one.id), _when(one), one.state.value, one.slug, " ".join(one.questions)) for one in found]
     terminal.table("Symposia", ("id", "when", "state", "slug", "needs"), rows)
 
 
@@ -102,9 +99,7 @@ def announce(which: Which) -> None:
     house = terminal.house()
     with house.database.write() as session:
         one = symposia.find(session, which)
-        ahead = symposia.announce_symposium(
-            session, house, one, actor=terminal.actor(), now=terminal.now()
-        )
+        ahead = symposia.announce_symposium(session, house, one, actor=terminal.actor(), now=terminal.now())
     terminal.say(f"Announced. Reminders ahead: {ahead}.")
 
 
@@ -119,7 +114,11 @@ def move(which: Which, day: Day = None, hour: Hour = None, zone: Zone = None) ->
         one = symposia.find(session, which)
         moment = _moment(moment_of(one), day, hour, zone)
         notice = symposia.move(session, house, one, moment, actor=terminal.actor(), now=terminal.now())
-        told = f"Moved to {_when(one)}. Follow the notice with: mailer mailing show {notice.key}" if notice else ""
+        told = (
+            f"Moved to {_when(one)}. Follow the notice with: mailer mailing show {notice.key}"
+            if notice
+            else ""
+        )
     terminal.say(told or "That is its date already; nothing was changed.")
 
 
@@ -153,7 +152,7 @@ def register_(
     if zone is not None:
         when.zone_named(zone)
     attendee = Attendee(
-        address=check_address(address), name=name, languages=tuple(language or ("en",)), zone=zone
+        address=wire_address(address), name=name, languages=tuple(language or ("en",)), zone=zone
     )
     house = terminal.house()
     with house.database.write() as session:

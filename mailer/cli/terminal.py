@@ -24,10 +24,12 @@ from mailer.messages.when import UnknownZone
 from mailer.services.audience.people import UnknownTopic
 from mailer.services.desk.campaigns import CampaignRefusal, UnknownCampaign
 from mailer.services.desk.mailings import MailingRefusal, UnknownMailing
-from mailer.services.house import House, open_house
+from mailer.services.house import House, found_house, open_house
+from mailer.services.programme.ingesting import PageHeld
+from mailer.services.programme.proposals import ProposalRefusal
 from mailer.services.programme.statements import UnknownStatement
 from mailer.services.programme.symposia import SymposiumRefusal, UnknownSymposium
-from mailer.settings import SettingsError, current
+from mailer.settings import Settings, SettingsError, current
 from mailer.smtp.relay import RelayError
 
 EXPECTED: tuple[type[Exception], ...] = (
@@ -38,6 +40,8 @@ EXPECTED: tuple[type[Exception], ...] = (
     IngestError,
     KeyRingError,
     MailingRefusal,
+    PageHeld,
+    ProposalRefusal,
     RelayError,
     SealBroken,
     SettingsError,
@@ -84,8 +88,14 @@ def fail(message: str) -> NoReturn:
 
 
 def house() -> House:
-    """The house named by the settings; an embedded one without tables yet is told how to begin."""
-    return open_house(current())
+    """The house named by the settings; the embedded one is founded by whatever command comes first."""
+    settings = current()
+    return found_house(settings) if settings.embedded and not settings.database_url else open_house(settings)
+
+
+def house_exists(settings: Settings) -> bool:
+    """True when there is something to compare with: a named database, or the embedded one's file."""
+    return bool(settings.database_url) or (settings.data / "mailer.db").exists()
 
 
 def now() -> datetime:
@@ -110,7 +120,9 @@ def as_json(value: Any) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False, default=str))
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[str] = ()) -> None:
+def table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[str] = ()
+) -> None:
     """A result for people: a table as wide as the terminal, or as it needs when it is piped."""
     width = None if sys.stdout.isatty() else 160
     drawn = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
@@ -124,5 +136,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, 
 
 def _plain(text: str) -> str:
     # What comes from pages and people is text, never the terminal's markup or control codes.
-    visible = "".join(character if character.isprintable() or character == "\n" else "�" for character in text)
+    visible = "".join(
+        character if character.isprintable() or character == "\n" else "�" for character in text
+    )
     return visible.replace("[", r"\[")

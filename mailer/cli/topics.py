@@ -9,8 +9,8 @@ from sqlalchemy import func, select
 from mailer.cli import terminal
 from mailer.db.people import Subscription, Topic
 from mailer.db.staff import AuditEntry
+from mailer.services import audit as chain
 from mailer.services.audience import people
-from mailer.services.desk import audit as chain
 from mailer.vocabulary import SubscriptionState
 
 topic = typer.Typer(help="Topics: what people subscribe to.", no_args_is_help=True)
@@ -46,7 +46,9 @@ def add(
         terminal.fail("A topic's key is short: ASCII letters, digits and hyphens, such as press-releases.")
     names = dict(part.split("=", 1) for part in name if "=" in part)
     if len(names) != len(name) or "en" not in names:
-        terminal.fail("Give each name with its language, English among them: --name en=News --name fr=Nouvelles")
+        terminal.fail(
+            "Give each name with its language, English among them: --name en=News --name fr=Nouvelles"
+        )
     with terminal.house().database.write() as session:
         people.add_topic(session, key.lower(), names)
     terminal.say(f'The topic "{key.lower()}" is there.')

@@ -82,9 +82,8 @@ def subscriber_of_subscription(mailing: Mailing, slot: Slot) -> Select[Any]:
 
     Who had left of their own will may be asked again whether they want to come back.
     """
-    barred = Subscriber.suppressed.is_not(None)
-    if mailing.kind is MailingKind.OPT_IN:
-        barred = barred & Subscriber.suppressed.not_in(LIFTABLE)
+    liftable = LIFTABLE if mailing.kind is MailingKind.OPT_IN else frozenset()
+    barred = Subscriber.suppressed.is_not(None) & Subscriber.suppressed.not_in(liftable)
     reason = case((barred, SkipReason.SUPPRESSED.value), else_=null())
     return (
         _rows(mailing, slot, reason, registration_id=cast(null(), Registration.id.type))
@@ -173,7 +172,7 @@ class Books:
 
 
 def books(session: Session, mailing_id: int) -> Books:
-    """Count the mailing's rows by where they stand; the audience is counted apart, so that it can disagree."""
+    """Count the mailing's rows by where they stand; the audience is counted apart: it can disagree."""
     audience = session.scalar(select(func.count()).where(Delivery.mailing_id == mailing_id)) or 0
     rows = session.execute(
         select(Delivery.state, Delivery.reason, func.count())

@@ -47,7 +47,7 @@ _TIME = re.compile(
     re.I | re.A,
 )
 _LIKE_TIME = re.compile(
-    r"(?:\d{1,2}(?:[:.]\d\d)? ?(?:[ap]\.?m\b|noon\b)|noon\b|midnight\b|\d{1,2}:\d\d\b)",
+    r"(?:\d{1,2}(?:[:.]\d\d)? ?(?:[ap]\.?m\b|noon\b|midnight\b)|noon\b|midnight\b|\d{1,2}:\d\d\b)",
     re.I | re.A,
 )
 _LIKE_DATE = re.compile(

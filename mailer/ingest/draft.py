@@ -1,11 +1,11 @@
 """What reading a page gives: drafts, lines that were not understood, and questions.
 
-A draft is a proposal to staff. It mails nobody by itself, and a held one has no
-date until a person chose between its readings.
+A draft is a proposal to staff: it mails nobody by itself. A held one is not stored
+before a person has answered what it leaves open.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, time
 
 from mailer.vocabulary import FieldSource, Precision
@@ -38,8 +38,8 @@ class StatementDraft:
 class SymposiumDraft:
     """A symposium as one line of the page gives it.
 
-    `held` says why it may not be stored as it is; its date is then unknown and `readings` are
-    the dates it could be. `needs_confirmation` are sentences a person must answer before any mail.
+    `held` says why it may not be stored as it is, `readings` the dates it could have; a fact in doubt
+    is None. `needs_confirmation` are sentences a person must answer before any mail about it leaves.
     """
 
     key: str
@@ -79,4 +79,4 @@ class PageDraft:
     symposia: tuple[SymposiumDraft, ...]
     unread: tuple[UnreadLine, ...] = ()
     questions: tuple[str, ...] = ()
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()

@@ -107,7 +107,9 @@ def _days_near(base: int, line: DateLine) -> list[date]:
 
 def _in_its_place(day: date, index: int, explicit: Sequence[Dated | None]) -> bool:
     known = [span[0] for dated in explicit if (span := _span(dated))]
-    rising, falling = known == sorted(known), known == sorted(known, reverse=True)
+    # One dated line shows no order: programmes run forward, so that is what it must fit.
+    rising = known == sorted(known)
+    falling = len(set(known)) > 1 and known == sorted(known, reverse=True)
     if not rising and not falling:
         return True  # the list has no order that the date could break
     above, below = _neighbours(index, explicit)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 
 from mailer.messages.refusal import FormError
-from mailer.messages.slots import MarkerInText, Slot, find_slots, split_slots
+from mailer.messages.slots import MarkerInText, Slot, holds_marker, split_slots
 
 LARGEST = 100_000  # octets of UTF-8; Gmail cuts a mail off at 102 KB and hides its footer
 FOOTER_ID = "footer"
@@ -73,7 +73,7 @@ def check_html(document: str) -> None:
             raw_text = tag if token["open"] and tag in ("style", "title") else None
             if token["open"]:
                 footer |= _check_attributes(tag, token["attributes"])
-        if _has_marker(token[0]) and not (token["text"] or token["open"]):
+        if holds_marker(token[0]) and not (token["text"] or token["open"]):
             raise FormError("a slot stands inside a comment or a closing tag; move it into text")
     if not footer:
         raise FormError(
@@ -101,7 +101,7 @@ def _tokens(document: str) -> Iterator[re.Match[str]]:
 
 
 def _check_text(text: str, raw_text: str | None) -> None:
-    if raw_text and _has_marker(text):
+    if raw_text and holds_marker(text):
         raise FormError(f"a slot stands inside <{raw_text}>, which is the same for all; take it out")
     if raw_text == "style":
         _check_css(text)
@@ -123,7 +123,7 @@ def _check_attributes(tag: str, attributes: str) -> bool:
         seen.add(name)
         if name == "href":
             _check_href(tag, value)
-        elif _has_marker(match[0]):
+        elif holds_marker(match[0]):
             raise FormError(f"a slot stands in <{tag}>; a slot stands in text or is the whole of an href")
         elif name.startswith("on") or name in _LOADING:
             raise FormError(f"<{tag}> has the attribute {name}, which a mail may not have; take it out")
@@ -142,7 +142,7 @@ def _unquoted(value: str) -> str:
 def _check_href(tag: str, value: str) -> None:
     if tag != "a":
         raise FormError(f"<{tag}> has an href; only <a> may link")
-    if _has_marker(value):
+    if holds_marker(value):
         try:
             pieces = split_slots(value)
         except MarkerInText:
@@ -169,13 +169,3 @@ def _check_comment(comment: str) -> None:
         what = next(filter(None, found.groups()))
         raise FormError(f"a comment of the HTML holds '{what}', which Outlook would run or load; take it out")
     _check_css(comment)
-
-
-def _has_marker(text: str) -> bool:
-    if find_slots(text):
-        return True
-    try:
-        split_slots(text)
-    except MarkerInText:
-        return True
-    return False

@@ -73,11 +73,16 @@ def render(markdown: str, *, language: str) -> Body:
     _settle_headings(tokens)
     _settle_captions(tokens)
     _describe_images(tokens)
-    text = text_twin(SyntaxTreeNode(tokens), right_to_left=spoken.direction == "rtl")
-    _dress(tokens, spoken)
-    html = _clean(_PARSER.renderer.render(tokens, _PARSER.options, {}))
+    try:
+        text = text_twin(SyntaxTreeNode(tokens), right_to_left=spoken.direction == "rtl")
+        _dress(tokens, spoken)
+        html = _clean(_PARSER.renderer.render(tokens, _PARSER.options, {}))
+        split_slots(html)
+    except MarkerInText as damaged:
+        raise _misplaced(find_slots(markdown)) from damaged
     for rendered in (html, text):
-        _check_slots(markdown, rendered)
+        if amiss := find_slots(markdown) ^ find_slots(rendered):
+            raise _misplaced(amiss)
     return Body(html=html.strip(), text=text)
 
 
@@ -151,16 +156,9 @@ def _dressed(token: Token) -> list[Token]:
     return [token]
 
 
-def _check_slots(markdown: str, rendered: str) -> None:
-    amiss = find_slots(markdown) ^ find_slots(rendered)
-    try:
-        split_slots(rendered)
-        damaged = False
-    except MarkerInText:
-        damaged = True
-    if amiss or damaged:
-        names = ", ".join(f"(({name}))" for name in sorted(amiss)) or "A placeholder"
-        raise MarkupError(
-            f"{names} stands where it cannot be filled. A placeholder stands in the text, or is the whole "
-            "address of a link; it cannot be a part of an address, a link's title or an image"
-        )
+def _misplaced(slots: frozenset[str]) -> MarkupError:
+    names = ", ".join(f"(({name}))" for name in sorted(slots)) or "A placeholder"
+    return MarkupError(
+        f"{names} stands where it cannot be filled. A placeholder stands in the text, or is the whole "
+        "address of a link; it cannot be a part of an address, a link's title or an image"
+    )

@@ -63,6 +63,12 @@ def find_slots(text: str) -> frozenset[str]:
     return frozenset(match["text"] or match["url"] for match in _MARKER.finditer(text))
 
 
+def holds_marker(text: str) -> bool:
+    """Whether there is a marker in the text, whole, damaged or percent-encoded."""
+    lowered = text.lower()
+    return any(mark in lowered for mark in _MARKS)
+
+
 def split_slots(text: str) -> list[str | Slot]:
     """The text cut at its markers, in order; empty strings between them are left out.
 
@@ -76,7 +82,7 @@ def split_slots(text: str) -> list[str | Slot]:
         position = match.end()
     pieces.append(text[position:])
     for piece in pieces:
-        if isinstance(piece, str) and _holds_marker(piece):
+        if isinstance(piece, str) and holds_marker(piece):
             raise MarkerInText(
                 "a slot marker was damaged on its way through the template; a slot stands alone in text, "
                 "or is the whole of a link's address"
@@ -86,7 +92,7 @@ def split_slots(text: str) -> list[str | Slot]:
 
 def refuse_markers(text: str) -> None:
     """Raise MarkerInText if text from outside could be taken for a slot, also once its entities are read."""
-    if _holds_marker(text) or _holds_marker(html.unescape(text)):
+    if holds_marker(text) or holds_marker(html.unescape(text)):
         raise MarkerInText(
             "the text holds a character (U+E000 or U+E001) or the host name 'slot.invalid', which are kept "
             "for the mailer itself; remove it"
@@ -119,8 +125,3 @@ def _checked(name: str) -> str:
     if not re.fullmatch(_NAME, name):
         raise ValueError("a slot's name is 1 to 40 of a-z, 0-9 and _, and begins with a letter")
     return name
-
-
-def _holds_marker(text: str) -> bool:
-    lowered = text.lower()
-    return any(mark in lowered for mark in _MARKS)

@@ -91,8 +91,12 @@ def open_house(settings: Settings, *, checked: bool = True) -> House:
     ring = keys.read(settings.key_ring, settings.keys)
     house = House(settings, session.connect(settings.database, Vault(ring)), ring)
     if checked:
-        migrate.check(house.database)
-        _check_ring(house)
+        try:
+            migrate.check(house.database)
+            _check_ring(house)
+        except BaseException:
+            house.database.engine.dispose()
+            raise
     return house
 
 

@@ -13,34 +13,27 @@ import re
 import ssl
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import replace
-from queue import SimpleQueue
 
 import uvloop
 
-from mailer.smtp.job import Job, prepare
-from mailer.smtp.journal import Journal, JournalError
+from mailer.smtp.batch import Batch, gave_up
+from mailer.smtp.journal import Journal
 from mailer.smtp.letter import Letter
 from mailer.smtp.limits import Limits
-from mailer.smtp.outcome import HOST_PAUSE, Fault, Outcome, Phase, Reason, Verdict, decided_here, unanswered
-from mailer.smtp.pipeline import Pipeline, journal_outcome
+from mailer.smtp.outcome import Outcome, Phase, Reason, unanswered
+from mailer.smtp.pipeline import Pipeline
 from mailer.smtp.relay import Relay
 from mailer.smtp.session import Refusal, open_session, tls_context
 
 _LOCK_STEP_FOR = 24 * 3600.0  # seconds a relay gets one command at a time after it broke the protocol
 _FRUITLESS_CONNECTIONS = 3  # lost in a row without an answer for any letter: the relay is left alone
-_GROUP = 64  # outcomes handed to the caller's thread at once,
-_GROUP_WAIT = 0.005  # or after these seconds
 _EHLO_NAME = re.compile(
     r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f.:Iv]+\])\Z", re.IGNORECASE
 )
 
 _log = logging.getLogger(__name__)
-
-_Results = SimpleQueue[list[tuple[int, Outcome]] | None]
 
 
 class Engine:
@@ -72,7 +65,7 @@ class Engine:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._start_lock = threading.Lock()
-        self._batch: _Batch | None = None
+        self._batch: Batch | None = None
         self._running: Future[None] | None = None
         self._closed = False
 
@@ -88,13 +81,13 @@ class Engine:
             raise ValueError("two letters have the same id: their outcomes could not be told apart")
         with self._start_lock:
             loop = self._ready_loop()
-            batch = _Batch(letters, loop)
+            batch = Batch(letters, loop)
             self._batch = batch
             self._running = asyncio.run_coroutine_threadsafe(self._run(batch), loop)
         return _outcomes(batch, self._running, self.stop)
 
     def stop(self) -> None:
-        """Give back every letter that has no dot yet (deferred, reason `stopped`); open dots are waited for."""
+        """Give back every letter that has no dot yet (deferred, `stopped`); open dots are waited for."""
         batch, loop = self._batch, self._loop
         if batch is not None and loop is not None and loop.is_running():
             batch.stop()  # at once: a dot must not slip out while the loop is busy
@@ -141,7 +134,7 @@ class Engine:
 
     # --- on the loop's thread
 
-    async def _run(self, batch: "_Batch") -> None:
+    async def _run(self, batch: Batch) -> None:
         try:
             if batch.has_letters:
                 first = await self._connection(batch)
@@ -151,11 +144,11 @@ class Engine:
                         self._serve(batch, first), *(self._serve(batch, None) for _ in range(more))
                     )
             if batch.has_letters:  # stopped, or nobody is left to carry them
-                batch.halt(batch.refusal or _gave_up())
+                batch.halt(batch.refusal or gave_up())
         finally:
             batch.finish()
 
-    async def _serve(self, batch: "_Batch", pipeline: Pipeline | None) -> None:
+    async def _serve(self, batch: Batch, pipeline: Pipeline | None) -> None:
         """One place for a connection: a lost one is replaced while letters wait and the relay lets us in."""
         while pipeline is not None or (batch.has_letters and batch.halted is None):
             pipeline = pipeline or await self._connection(batch)
@@ -166,10 +159,10 @@ class Engine:
             self._release(pipeline)
             if pipeline.replies_credited > credited:
                 batch.fruitless = 0
-            elif pipeline.over and fresh:
+            elif fresh and (pipeline.over or pipeline.too_old):
                 batch.fruitless += 1
                 if batch.fruitless >= _FRUITLESS_CONNECTIONS:
-                    batch.halt(_gave_up())
+                    batch.halt(gave_up())
             pipeline = None
 
     def _release(self, pipeline: Pipeline) -> None:
@@ -188,8 +181,8 @@ class Engine:
         self._farewells.add(farewell)
         farewell.add_done_callback(self._farewells.discard)
 
-    async def _connection(self, batch: "_Batch") -> Pipeline | None:
-        """A kept connection, or one attempt at a new one; None, and `batch.refusal`, when the relay refuses."""
+    async def _connection(self, batch: Batch) -> Pipeline | None:
+        """A kept connection, or one attempt at a new one; None and `batch.refusal` when the relay refuses."""
         while self._idle:
             pipeline = self._idle.pop()
             if not pipeline.over and not pipeline.too_old:
@@ -227,96 +220,7 @@ class Engine:
             await asyncio.wait(self._farewells)
 
 
-class _Batch:
-    """The letters of one `send()`: the source of its connections. Lives on the loop's thread."""
-
-    def __init__(self, letters: Sequence[Letter], loop: asyncio.AbstractEventLoop) -> None:
-        self.results: _Results = SimpleQueue()
-        self.halted: Outcome | None = None
-        self.refusal: Outcome | None = None
-        self.fruitless = 0
-        self.abandoned = False
-        self._waiting: deque[Letter | Job] = deque(letters)
-        self._known: list[tuple[int, Outcome]] = []
-        self._loop = loop
-        self._hand_over_planned = False
-
-    def __len__(self) -> int:
-        return len(self._waiting)
-
-    @property
-    def has_letters(self) -> bool:
-        return bool(self._waiting)
-
-    def take(self) -> Job | None:
-        while self._waiting:
-            letter = self._waiting.popleft()
-            job = letter if isinstance(letter, Job) else prepare(letter)
-            if isinstance(job, Job):
-                return job
-            if isinstance(letter, Letter):
-                self._tell(letter.id, job)
-        return None
-
-    def give_back(self, job: Job) -> None:
-        if self.halted is not None:
-            self._tell(job.letter.id, self.halted)
-        else:
-            self._waiting.appendleft(job)
-
-    def settle(self, job: Job, outcome: Outcome) -> None:
-        self._tell(job.letter.id, outcome)
-        if outcome.fault is Fault.RELAY and self.halted is None:
-            # The others were not offered: the code and its phase are not theirs.
-            self.halt(replace(outcome, phase=Phase.MAIL, code=None, enhanced=None))
-
-    def journal_failed(self, error: JournalError) -> None:
-        _log.error("smtp_journal_failed", extra={"errno": error.errno})
-        self.halt(journal_outcome())
-
-    def halt(self, outcome: Outcome) -> None:
-        """Nothing more is offered: every letter that waits gets this outcome."""
-        if self.halted is None:
-            self.halted = outcome
-        self.empty()
-
-    def stop(self) -> None:
-        """Halt from another thread; `empty` follows on the loop's own."""
-        if self.halted is None:
-            self.halted = decided_here(Verdict.DEFERRED, Fault.NONE, Reason.STOPPED, retry_after=0.0)
-
-    def empty(self) -> None:
-        """After a halt: tell every letter that waits."""
-        while self._waiting and self.halted is not None:
-            letter = self._waiting.popleft()
-            self._tell(letter.letter.id if isinstance(letter, Job) else letter.id, self.halted)
-
-    def finish(self) -> None:
-        self._hand_over()
-        self.results.put(None)
-
-    def _tell(self, letter_id: int, outcome: Outcome) -> None:
-        """Outcomes cross to the caller's thread in groups: waking it for each would cost more than sending."""
-        self._known.append((letter_id, outcome))
-        if len(self._known) >= _GROUP:
-            self._hand_over()
-        elif not self._hand_over_planned:
-            self._hand_over_planned = True
-            self._loop.call_later(_GROUP_WAIT, self._hand_over_planned_group)
-
-    def _hand_over_planned_group(self) -> None:
-        self._hand_over_planned = False
-        self._hand_over()
-
-    def _hand_over(self) -> None:
-        if self._known:
-            known, self._known = self._known, []
-            self.results.put(known)
-
-
-def _outcomes(
-    batch: _Batch, running: Future[None], stop: Callable[[], None]
-) -> Iterator[tuple[int, Outcome]]:
+def _outcomes(batch: Batch, running: Future[None], stop: Callable[[], None]) -> Iterator[tuple[int, Outcome]]:
     finished = False
     try:
         while (known := batch.results.get()) is not None:
@@ -327,16 +231,6 @@ def _outcomes(
         if not finished:
             batch.abandoned = True
             stop()
-
-
-def _gave_up() -> Outcome:
-    return decided_here(
-        Verdict.DEFERRED,
-        Fault.RELAY,
-        Reason.LOST,
-        text="the relay closed connection after connection without an answer",
-        retry_after=HOST_PAUSE,
-    )
 
 
 def _log_refusal(outcome: Outcome) -> None:

@@ -84,7 +84,7 @@ def rcpt_command(job: Job) -> bytes:
 
 
 def body(job: Job) -> bytes:
-    """The message as DATA carries it, without the final dot: ends in CRLF, leading dots doubled (RFC 5321 4.5.2).
+    """The message as DATA carries it, without the final dot (RFC 5321 4.5.2): leading dots are doubled.
 
     Our own forms have no leading dots; another's must not end the mail early.
     """

@@ -15,43 +15,30 @@ import fcntl
 import os
 import re
 import secrets
-import struct
 import threading
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 from pathlib import Path
 
-from mailer.smtp.outcome import Fault, Outcome, Phase, Reason, Verdict
+from mailer.smtp.journal_format import (
+    HEADER_SIZE,
+    RECORD_SIZE,
+    SALT_SIZE,
+    FormatError,
+    Kind,
+    Record,
+    pack_header,
+    pack_record,
+    seed_of,
+    unpack_header,
+    unpack_record,
+)
+from mailer.smtp.outcome import Outcome
 
-VERSION = 1
 SUFFIX = ".journal"
-_MAGIC = b"MLRJRNAL"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-
-# magic, version, record size, boot id, worker id, salt; then a CRC of these.
-_HEADER = struct.Struct("<8sHH36s64s12sI")
-# kind, verdict, fault, phase, code, reason, spare, delivery id, fence; then a CRC that is seeded
-# with the header's, so that an old block of another file can never pass for a record of this one.
-_RECORD = struct.Struct("<BBBBHBxqqI")
-HEADER_SIZE = _HEADER.size
-RECORD_SIZE = _RECORD.size
-_CRC_SIZE = 4
 _SHRINK_AT = 1 << 20  # octets from which a journal with nothing open is cut back to its header
-
-# Numbers on disk are places in these tuples: append to the enums, never reorder.
-_VERDICTS, _FAULTS, _PHASES, _REASONS = tuple(Verdict), tuple(Fault), tuple(Phase), tuple(Reason)
-_VERDICT_NUMBER = {word: number for number, word in enumerate(_VERDICTS)}
-_FAULT_NUMBER = {word: number for number, word in enumerate(_FAULTS)}
-_PHASE_NUMBER = {word: number for number, word in enumerate(_PHASES)}
-_REASON_NUMBER = {word: number for number, word in enumerate(_REASONS)}
-
-
-class _Kind(IntEnum):
-    DOT = 1
-    REPLY = 2
-    SETTLED = 3
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
 
 
 class JournalError(OSError):
@@ -107,30 +94,30 @@ class Journal:
         The file gets its name only when it is locked and has its header, so
         that nobody ever finds it ownerless.
         """
-        salt = secrets.token_bytes(12)
-        header = _pack_header(worker, salt)
+        salt = secrets.token_bytes(SALT_SIZE)
+        header = pack_header(current_boot_id(), worker, salt)
         name = f"{re.sub(r'[^A-Za-z0-9._-]', '-', worker)[:64]}.{os.getpid()}.{salt.hex()[:12]}{SUFFIX}"
         path, unnamed = folder / name, folder / f".{name}.new"
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(
-                unnamed, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600
-            )
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            written = os.write(descriptor, header)
+            journal = cls(path, os.open(unnamed, _NEW_FILE, 0o600), seed_of(header))
+            fcntl.flock(journal._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            written = os.write(journal._descriptor, header)
             unnamed.rename(path)
         except OSError as error:
             raise JournalError(_cannot("create", folder, error)) from error
-        journal = cls(path, descriptor, _crc_of_header(header))
         if written != HEADER_SIZE:
             journal.close()
             raise JournalError(
-                f"cannot create a journal in {folder}: the disk is full. Free space, then start again."
+                f"cannot create a journal in {folder}: the disk is full. Free space, then start."
             )
         return journal
 
     def about_to_send(self, dots: Sequence[tuple[int, int]]) -> None:
-        """Record that the final dots of these (id, fence) are about to be sent; raises JournalError: send nothing."""
+        """Record that the final dots of these (id, fence) are about to leave.
+
+        Raises JournalError: then nothing may be sent.
+        """
         self.record_group((), dots)
 
     def replied(self, delivery_id: int, fence: int, outcome: Outcome) -> None:
@@ -144,11 +131,14 @@ class Journal:
 
         After an error neither the replies nor the dots are in the journal.
         """
-        records = [self._reply_record(*reply) for reply in replies]
-        records += [self._pack(_Kind.DOT, delivery_id, fence) for delivery_id, fence in dots]
+        seed = self._seed
+        records = [
+            pack_record(Kind.REPLY, number, fence, seed, outcome) for number, fence, outcome in replies
+        ]
+        records += [pack_record(Kind.DOT, number, fence, seed) for number, fence in dots]
         with self._lock:
             self._append(b"".join(records))
-            self._open_ids.update(delivery_id for delivery_id, _ in dots)
+            self._open_ids.update(number for number, _ in dots)
 
     def settled(self, ids: Iterable[int]) -> None:
         """These deliveries are in the database as they are here; forget them. Raises JournalError."""
@@ -156,7 +146,7 @@ class Journal:
             known = self._open_ids.intersection(ids)
             if not known:
                 return
-            self._append(b"".join(self._pack(_Kind.SETTLED, delivery_id, 0) for delivery_id in known))
+            self._append(b"".join(pack_record(Kind.SETTLED, number, 0, self._seed) for number in known))
             self._open_ids -= known
             if not self._open_ids and self._size >= _SHRINK_AT:
                 os.ftruncate(self._descriptor, HEADER_SIZE)
@@ -178,30 +168,8 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _reply_record(self, delivery_id: int, fence: int, outcome: Outcome) -> bytes:
-        return self._pack(
-            _Kind.REPLY,
-            delivery_id,
-            fence,
-            (_VERDICT_NUMBER[outcome.verdict], _FAULT_NUMBER[outcome.fault], _PHASE_NUMBER[outcome.phase]),
-            outcome.code or 0,
-            _REASON_NUMBER[outcome.reason],
-        )
-
-    def _pack(  # noqa: PLR0913  the fields of one record
-        self,
-        kind: _Kind,
-        delivery_id: int,
-        fence: int,
-        words: tuple[int, int, int] = (0, 0, 0),
-        code: int = 0,
-        reason: int = 0,
-    ) -> bytes:
-        body = _RECORD.pack(kind, *words, code, reason, delivery_id, fence, 0)[:-_CRC_SIZE]
-        return body + zlib.crc32(body, self._seed).to_bytes(_CRC_SIZE, "little")
-
     def _append(self, data: bytes) -> None:
-        """One write of whole records. A short write is taken back: half a record would hide all that follow."""
+        """One write of whole records. A short one is taken back: half a record would hide all that follow."""
         if self._descriptor < 0 or self._broken:
             raise JournalError(
                 f"the journal {self.path} is closed: nothing more is sent. Start the process again."
@@ -214,7 +182,7 @@ class Journal:
         if written != len(data):
             self._take_back()
             raise JournalError(
-                f"cannot write the journal {self.path}: the disk is full. Nothing is sent until there is space."
+                f"cannot write the journal {self.path}: the disk is full. Free space to go on."
             )
         self._size += written
 
@@ -234,49 +202,38 @@ def read(path: Path) -> JournalContents:
         data = path.read_bytes()
     except OSError as error:
         raise JournalError(_cannot("read", path, error)) from error
-    worker, boot_id, seed = _unpack_header(path, data[:HEADER_SIZE])
+    try:
+        header = unpack_header(data[:HEADER_SIZE])
+    except FormatError as error:
+        raise JournalError(f"{path} {error}") from error
     records: dict[int, JournalRecord] = {}
-    damaged = unreadable_so_far = 0
-    whole = HEADER_SIZE + (len(data) - HEADER_SIZE) // RECORD_SIZE * RECORD_SIZE
-    for start in range(HEADER_SIZE, whole, RECORD_SIZE):
-        piece = data[start : start + RECORD_SIZE]
-        if zlib.crc32(piece[:-_CRC_SIZE], seed) != int.from_bytes(piece[-_CRC_SIZE:], "little"):
-            unreadable_so_far += 1
+    damaged = unread = 0
+    for start in range(HEADER_SIZE, len(data) - RECORD_SIZE + 1, RECORD_SIZE):
+        record = unpack_record(data[start : start + RECORD_SIZE], header.seed)
+        if record is None:
+            unread += 1
             continue
-        damaged, unreadable_so_far = (
-            damaged + unreadable_so_far,
-            0,
-        )  # a good one follows: those were not the tail
-        _apply(records, piece)
-    return JournalContents(worker=worker, boot_id=boot_id, records=records, damaged=damaged)
+        damaged, unread = damaged + unread, 0  # a good one follows: those were not the tail
+        _apply(records, record)
+    return JournalContents(worker=header.worker, boot_id=header.boot_id, records=records, damaged=damaged)
 
 
-def _apply(records: dict[int, JournalRecord], piece: bytes) -> None:
-    kind, verdict, fault, phase, code, reason, delivery_id, fence, _ = _RECORD.unpack(piece)
-    if kind == _Kind.SETTLED:
-        records.pop(delivery_id, None)
-    elif kind == _Kind.DOT:
-        records[delivery_id] = JournalRecord(id=delivery_id, fence=fence, dot=True, reply=None)
-    elif kind == _Kind.REPLY:
-        before = records.get(delivery_id)
-        outcome = Outcome(
-            verdict=_VERDICTS[verdict],
-            fault=_FAULTS[fault],
-            phase=_PHASES[phase],
-            reason=_REASONS[reason],
-            code=code or None,
-        )
-        dot = before is not None and before.fence == fence and before.dot
-        records[delivery_id] = JournalRecord(id=delivery_id, fence=fence, dot=dot, reply=outcome)
+def _apply(records: dict[int, JournalRecord], record: Record) -> None:
+    if record.kind is Kind.SETTLED:
+        records.pop(record.id, None)
+        return
+    before = records.get(record.id)
+    dot = record.kind is Kind.DOT or (before is not None and before.fence == record.fence and before.dot)
+    records[record.id] = JournalRecord(id=record.id, fence=record.fence, dot=dot, reply=record.outcome)
 
 
 def dead_journals(folder: Path) -> list[Path]:
-    """The journals in `folder` whose owner is dead (its lock is free, whatever its pid says), oldest name first."""
+    """The journals in `folder` whose owner is dead: its lock is free, whatever its pid says."""
     return [path for path in sorted(folder.glob(f"*{SUFFIX}")) if _owner_is_dead(path)]
 
 
 def discard(path: Path) -> bool:
-    """Remove a dead owner's journal once all of it is settled; False when its owner lives or it is gone already."""
+    """Remove a dead owner's journal once all of it is settled; False when its owner lives or it is gone."""
     with _own(path) as owned:
         if owned:
             path.unlink(missing_ok=True)
@@ -296,38 +253,14 @@ def _own(path: Path) -> Iterator[bool]:
         yield False
         return
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        yield False
-    else:
-        yield True
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            owned = True
+        except BlockingIOError:
+            owned = False
+        yield owned
     finally:
         os.close(descriptor)
-
-
-def _pack_header(worker: str, salt: bytes) -> bytes:
-    name = worker.encode("utf-8")[:64]
-    body = _HEADER.pack(_MAGIC, VERSION, RECORD_SIZE, current_boot_id().encode("ascii"), name, salt, 0)[
-        :-_CRC_SIZE
-    ]
-    return body + zlib.crc32(body).to_bytes(_CRC_SIZE, "little")
-
-
-def _crc_of_header(header: bytes) -> int:
-    return int.from_bytes(header[-_CRC_SIZE:], "little")
-
-
-def _unpack_header(path: Path, header: bytes) -> tuple[str, str, int]:
-    if len(header) != HEADER_SIZE or zlib.crc32(header[:-_CRC_SIZE]) != _crc_of_header(header):
-        raise JournalError(
-            f"{path} is not a journal of this program, or its first block is lost. Move it away."
-        )
-    magic, version, record_size, boot_id, worker, _, seed = _HEADER.unpack(header)
-    if magic != _MAGIC or version != VERSION or record_size != RECORD_SIZE:
-        raise JournalError(
-            f"{path} was written by another version. Start that version once, so that it settles it."
-        )
-    return worker.rstrip(b"\0").decode("utf-8", "replace"), boot_id.decode("ascii", "replace"), seed
 
 
 def _cannot(do: str, path: Path, error: OSError) -> str:

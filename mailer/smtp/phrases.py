@@ -20,7 +20,8 @@ class Phrase(Enum):
 
     NO_SUCH_USER = (
         r"no such (?:\w+ )?(?:user|recipient|mailbox|person|address|account)",
-        r"(?:user|recipient|mailbox|account|(?<!ip )address)(?: \w+)?(?: is)? (?:unknown|not found|invalid|not known)",
+        r"(?:user|recipient|mailbox|account|(?<!ip )address)(?: \w+)?(?: is)? "
+        r"(?:unknown|not found|invalid|not known)",
         r"(?:unknown|invalid|non-?existent) (?:user|recipient|local|mailbox|address|account)",
         r"(?:does not|doesn'?t|did not|not) exist",
         r"no (?:mailbox|account) here|recipientnotfound|doesn'?t have an? \S+ account",
@@ -36,11 +37,13 @@ class Phrase(Enum):
     )
     THROTTLED = (
         r"throttl|\brate\b.{0,20}(?:limit|exceed)|(?:exceed|limit)\w*.{0,20}\brate\b|unusual rate",
-        r"too (?:many|much) (?:mail|message|connection|session|recent|concurrent)|sending (?:rate|quota)|\[ts\d\d\]|tss0\d",
+        r"too (?:many|much) (?:mail|message|connection|session|recent|concurrent)",
+        r"sending (?:rate|quota)|message quota|\[ts\d\d\]|tss0\d",
     )
     GREYLISTED = (r"gr[ea]y-?list", r"\btry again (?:in|after) \d")
     SENDER = (
-        r"sender(?: address| domain)?(?: \w+)? (?:rejected|refused|denied|invalid|unknown|not found|does not exist)",
+        r"sender(?: address| domain)?(?: \w+)? "
+        r"(?:rejected|refused|denied|invalid|unknown|not found|does not exist)",
         r"(?:rejected|refused|invalid|unknown|bad) sender|domain of sender|sender verif",
     )
     RELAY_DENIED = (
@@ -52,7 +55,8 @@ class Phrase(Enum):
     )
     TLS_FIRST = (r"\bstarttls\b|must (?:use|issue) (?:tls|ssl)|encryption (?:is )?required",)
     TOO_BIG = (
-        r"(?:message|size|mail)\b.{0,30}\b(?:too (?:big|large)|exceed\w*.{0,20}size)|size (?:limit|exceed)|too much (?:mail )?data",
+        r"(?:message|size|mail)\b.{0,30}\b(?:too (?:big|large)|exceed\w*.{0,20}size)",
+        r"size (?:limit|exceed)|too much (?:mail )?data",
     )
 
     def __init__(self, *patterns: str) -> None:
@@ -64,7 +68,7 @@ class Phrase(Enum):
 
 
 def wait_asked_for(text: str) -> float | None:
-    """The seconds a server asks to wait ("try again in 5 minutes", "come back in 00:05:00"), at most four hours."""
+    """The seconds a server asks to wait ("try again in 5 minutes", "in 00:05:00"), at most four hours."""
     clock = _WAIT_CLOCK.search(text)
     if clock:
         first, second, third = int(clock[1]), int(clock[2]), clock[3]

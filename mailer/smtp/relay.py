@@ -125,8 +125,8 @@ def _split(url: str) -> tuple[str, str, int | None, str | None, str | None, Mapp
         port, host = parts.port, parts.hostname or ""
     except ValueError:
         raise RelayError(
-            "the relay's port is not a number from 1 to 65535, or the password holds one of / ? # [ ] unescaped: "
-            "write %2F %3F %23 %5B %5D"
+            "the relay's port is not a number from 1 to 65535, or the password holds one of / ? # [ ] "
+            "unescaped: write %2F %3F %23 %5B %5D"
         ) from None
     if parts.path not in ("", "/") or parts.fragment:
         raise RelayError(

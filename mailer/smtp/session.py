@@ -16,8 +16,9 @@ from typing import cast
 
 import aiosmtplib
 
+from mailer.smtp.judge import judge
 from mailer.smtp.limits import Limits
-from mailer.smtp.outcome import HOST_PAUSE, Outcome, Phase, Reason, Verdict, judge, unanswered
+from mailer.smtp.outcome import HOST_PAUSE, Outcome, Phase, Reason, Verdict, unanswered
 from mailer.smtp.relay import Relay, Tls
 from mailer.smtp.reply import Reply, keepable
 
@@ -54,7 +55,7 @@ class Session:
     features: Features
 
 
-class Refusal(Exception):  # noqa: N818  an expected end of a handshake, carried to its one caller
+class Refusal(Exception):
     """The relay cannot be used now. `outcome` holds for every letter that was waiting for it."""
 
     def __init__(self, outcome: Outcome) -> None:

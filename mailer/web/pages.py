@@ -10,6 +10,7 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import nh3
 from babel.dates import format_date
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -19,9 +20,17 @@ from mailer.messages.catalogues import direction, gettext_for, language_name, te
 from mailer.services.house import House
 from mailer.vocabulary import Precision
 from mailer.web.assets import Assets
-from mailer.web.tongue import OWN_NAMES
+from mailer.web.tongue import OWN_NAMES, own_name
 
 DOMAIN = "web"  # the gettext catalogue of the pages
+PROSE_ATTRIBUTES = {
+    "a": {"href"},
+    "caption": {"dir"},
+    "code": {"dir"},
+    "ol": {"start"},
+    "td": {"dir"},
+    "th": {"dir", "scope"},
+}
 
 
 @dataclass(frozen=True)
@@ -63,6 +72,7 @@ class Pages:
             demo=self.demo,
             language=language,
             direction=direction,
+            own_name=own_name,
             own_names=OWN_NAMES,
             **_wordings(language),
         )
@@ -71,8 +81,12 @@ class Pages:
 
 
 def prose(markdown: str, language: str) -> Markup:
-    """Markdown as safe HTML: the same function the mails use, with its allow-list."""
-    return Markup(markup.render(markdown, language=language).html)  # noqa: S704 - cleaned by an allow-list
+    """Markdown as safe HTML: what the mails show, without the inline styles that only mails need."""
+    html = markup.render(markdown, language=language).html
+    cleaned = nh3.clean(
+        html, attributes=PROSE_ATTRIBUTES, url_schemes={"https", "mailto"}, link_rel="noreferrer"
+    )
+    return Markup(cleaned)  # noqa: S704 - cleaned by two allow-lists
 
 
 def _wordings(language: str) -> dict[str, Any]:

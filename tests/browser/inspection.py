@@ -1,10 +1,7 @@
 """How a page is looked at in Chromium: axe's verdict, overflow, and what it tried to load."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from playwright.sync_api import Browser, Page, Route
 
@@ -23,42 +20,59 @@ FLAGS = (
 )
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
 STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+# Told in few words already in the page: axe's whole result is a megabyte.
+_PROBLEMS = """async options => {
+  const found = await axe.run(document, options);
+  const undecided = found.incomplete.filter(result => result.id === "color-contrast");
+  return [...found.violations, ...undecided].flatMap(result => result.nodes.map(node =>
+    `${result.id}: ${node.html.slice(0, 120)} ${node.failureSummary}`));
+}"""
 _ADDRESS = "https://mail.test/"
 
 
-@contextmanager
-def shown(browser: Browser, html: str, **context: Any) -> Iterator[tuple[Page, list[str]]]:
-    """A page that shows the document from a made-up host, and the list of all else it asked for."""
-    asked: list[str] = []
+class Screen:
+    """One window that shows documents from a made-up host and keeps what else they ask for."""
 
-    def answer(route: Route) -> None:
+    def __init__(self, browser: Browser) -> None:
+        self.asked: list[str] = []
+        self.page = browser.new_page()
+        self._html = ""
+        self.page.route("**/*", self._answer)
+
+    def show(self, html: str, *, width: int = 375) -> Page:
+        """The page with this document on it, light, and nothing asked for yet."""
+        self._html = html
+        self.asked.clear()
+        self.look(width=width)
+        self.page.goto(_ADDRESS)
+        return self.page
+
+    def look(self, *, width: int, dark: bool = False, forced_colours: bool = False) -> None:
+        """The same document in another window or by other wishes of the reader."""
+        self.page.set_viewport_size({"width": width, "height": 900})
+        self.page.emulate_media(
+            color_scheme="dark" if dark else "light", forced_colors="active" if forced_colours else "none"
+        )
+
+    def _answer(self, route: Route) -> None:
         if route.request.url == _ADDRESS:
-            route.fulfill(body=html, content_type="text/html; charset=utf-8")
+            route.fulfill(body=self._html, content_type="text/html; charset=utf-8")
         else:
-            asked.append(route.request.url)
+            self.asked.append(route.request.url)
             route.abort()
-
-    opened = browser.new_context(**context)
-    try:
-        page = opened.new_page()
-        page.route("**/*", answer)
-        page.goto(_ADDRESS)
-        page.evaluate(AXE)
-        yield page, asked
-    finally:
-        opened.close()
 
 
 def axe_problems(page: Page, *, off: tuple[str, ...] = ()) -> list[str]:
     """What axe finds on the page; a contrast it cannot decide counts as found."""
-    options = {"runOnly": STANDARDS, "rules": {rule: {"enabled": False} for rule in off}}
-    found = page.evaluate("options => axe.run(document, options)", options)
-    undecided = [result for result in found["incomplete"] if result["id"] == "color-contrast"]
-    return [
-        f"{result['id']}: {node['html'][:120]} {node['failureSummary'][:200]}"
-        for result in found["violations"] + undecided
-        for node in result["nodes"]
-    ]
+    options = {
+        "runOnly": STANDARDS,
+        "rules": {rule: {"enabled": False} for rule in off},
+        "resultTypes": ["violations", "incomplete"],
+    }
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE)  # add_script_tag would be stopped by a content security policy; this is not
+    problems: list[str] = page.evaluate(_PROBLEMS, options)
+    return problems
 
 
 def overflow(page: Page) -> list[str]:

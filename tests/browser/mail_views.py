@@ -4,16 +4,25 @@ Simulations, made from what is known of those programs; none of them is the prog
 """
 
 import re
-from collections.abc import Callable
 
 _STYLE = re.compile(r"<style>.*?</style>", re.S)
 _MSO = re.compile(r"<!--\[if mso\]>(.*?)<!\[endif\]-->", re.S)
 _UNKNOWN_TO_OUTLOOK = re.compile(r"(border-radius|max-width|text-wrap):[^;\"]*;?")
-_INLINE_COLOUR = re.compile(r"(?P<name>(?<![-\w])(?:background-)?color:|bgcolor=\")(?P<colour>#[0-9a-f]{6})", re.I)
+_INLINE_COLOUR = re.compile(
+    r"(?P<name>(?<![-\w])(?:background-)?color:|bgcolor=\")(?P<colour>#[0-9a-f]{6})", re.I
+)
 _LINEAR_FROM = 0.04045
 _WHITE = (0.95047, 1.0, 1.08883)
-_TO_XYZ = ((0.4124564, 0.3575761, 0.1804375), (0.2126729, 0.7151522, 0.0721750), (0.0193339, 0.1191920, 0.9503041))
-_TO_RGB = ((3.2404542, -1.5371385, -0.4985314), (-0.9692660, 1.8760108, 0.0415560), (0.0556434, -0.2040259, 1.0572252))
+_TO_XYZ = (
+    (0.4124564, 0.3575761, 0.1804375),
+    (0.2126729, 0.7151522, 0.0721750),
+    (0.0193339, 0.1191920, 0.9503041),
+)
+_TO_RGB = (
+    (3.2404542, -1.5371385, -0.4985314),
+    (-0.9692660, 1.8760108, 0.0415560),
+    (0.0556434, -0.2040259, 1.0572252),
+)
 
 
 def without_styles(html: str) -> str:
@@ -35,14 +44,16 @@ def forced_dark(html: str) -> str:
         is_ground = not match["name"].lower().startswith("color")
         return match["name"] + inverted_colour(match["colour"], is_ground=is_ground)
 
-    without_wish = re.sub(r"<meta name=\"(supported-)?color-scheme\"[^>]*>|(supported-)?color-scheme:[^;\"]*;?", "", html)
+    without_wish = re.sub(
+        r"<meta name=\"(supported-)?color-scheme\"[^>]*>|(supported-)?color-scheme:[^;\"]*;?", "", html
+    )
     return _INLINE_COLOUR.sub(inverted, without_styles(without_wish))
 
 
 def inverted_colour(colour: str, *, is_ground: bool) -> str:
     """A light ground or a dark text with its CIE lightness flipped around 50; anything else as it was."""
     lightness, a, b = _lab(colour)
-    flips = lightness >= 50 if is_ground else lightness < 50  # noqa: PLR2004 -- the middle of the scale
+    flips = lightness >= 50 if is_ground else lightness < 50
     if not flips:
         return colour
     return _hex(50 - 0.75 * (lightness - 50), 0.8 * a, 0.8 * b)
@@ -63,7 +74,13 @@ def _cube_root(value: float) -> float:
 def _hex(lightness: float, a: float, b: float) -> str:
     y = (lightness + 16) / 116
     powers = (y + a / 500, y, y - b / 200)
-    xyz = [white * (p**3 if p**3 > 216 / 24389 else (116 * p - 16) * 27 / 24389) for p, white in zip(powers, _WHITE, strict=True)]
+    xyz = [
+        white * (p**3 if p**3 > 216 / 24389 else (116 * p - 16) * 27 / 24389)
+        for p, white in zip(powers, _WHITE, strict=True)
+    ]
     linear = [sum(m * v for m, v in zip(row, xyz, strict=True)) for row in _TO_RGB]
-    encoded: Callable[[float], float] = lambda c: 12.92 * c if c <= 0.0031308 else 1.055 * c ** (1 / 2.4) - 0.055  # noqa: E731
-    return "#" + "".join(f"{round(255 * min(1, max(0, encoded(max(0, c))))):02x}" for c in linear)
+    return "#" + "".join(f"{round(255 * min(1, max(0, _encoded(max(0, c))))):02x}" for c in linear)
+
+
+def _encoded(channel: float) -> float:
+    return 12.92 * channel if channel <= 0.0031308 else 1.055 * channel ** (1 / 2.4) - 0.055

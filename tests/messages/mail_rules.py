@@ -10,9 +10,14 @@ from collections.abc import Callable, Iterator
 from email.message import EmailMessage
 from itertools import pairwise
 
-from mail_samples import Size
 from selectolax.lexbor import LexborNode
-from whole_mails import (
+
+from mailer.messages.facts import CampaignFacts, ReminderFacts, StatementFacts, SymposiumFacts
+from mailer.messages.lines import columns, is_right_to_left
+from mailer.messages.templates import direction, neutral_name, render
+from mailer.vocabulary import MailingKind
+from tests.messages.mail_samples import Size
+from tests.messages.whole_mails import (
     LEAVABLE_KINDS,
     SYMPOSIUM_KINDS,
     TOPIC_KINDS,
@@ -24,11 +29,6 @@ from whole_mails import (
     text_nodes,
     whole_mail,
 )
-
-from mailer.messages.facts import CampaignFacts, ReminderFacts, StatementFacts, SymposiumFacts
-from mailer.messages.lines import columns, is_right_to_left
-from mailer.messages.templates import direction, neutral_name, render
-from mailer.vocabulary import MailingKind
 
 Rule = Callable[[Mail], Iterator[str]]
 

@@ -287,6 +287,31 @@ def test_no_control_character_enters_the_subject(character: str) -> None:
             head(subject=f"A {character} {slot} statement")
 
 
+@settings(deadline=None, max_examples=300)
+@given(
+    st.sampled_from(sorted(VALUES)),
+    st.one_of(st.text(), st.text(st.sampled_from('ab.@<>,"\\ :/\r\n\u2028é例'))),
+    st.sampled_from(
+        ["{}", "{}@example.org", "a@{}", "<{}@example.org>", "https://example.org/{}", "mailto:{}"]
+    ),
+)
+@example("to_address", "ß" * 5000, "a@{}")
+@example("to_address", "\u0300a", "a@{}")
+def test_no_value_of_any_shape_adds_a_header_or_a_line(slot: str, text: str, shape: str) -> None:
+    subject = f"Dear {text_slot('first_name')}"
+    try:
+        octets = head(subject=subject, values={slot: shape.format(text)})
+    except FillError:
+        return
+    names = re.compile(rb"(?m)^[!-9;-~]+:")
+    assert names.findall(octets) == names.findall(head(subject=subject))
+    for line in octets.removesuffix(b"\r\n").split(b"\r\n"):
+        assert re.match(rb"[!-9;-~]+: \S| \S", line)
+        assert len(line) <= 998
+        assert b"\r" not in line
+        assert b"\n" not in line
+
+
 @pytest.mark.parametrize(
     ("slot", "value"),
     [

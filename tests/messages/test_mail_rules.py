@@ -3,16 +3,16 @@
 import dataclasses
 
 import html5lib
-import mail_rules as rules
-import mail_samples
 import pytest
 from html5lib.constants import E as REASONS
-from mail_rules import RULES, Rule
-from mail_samples import Size
-from whole_mails import every_mail, whole_mail
 
 from mailer.messages.facts import WelcomeFacts
 from mailer.vocabulary import MailingKind
+from tests.messages import mail_rules as rules
+from tests.messages import mail_samples
+from tests.messages.mail_rules import RULES, Rule
+from tests.messages.mail_samples import Size
+from tests.messages.whole_mails import every_mail, whole_mail
 
 
 @pytest.mark.parametrize("rule", RULES, ids=[rule.__name__.upper() for rule in RULES])

@@ -11,14 +11,14 @@ from email.message import EmailMessage
 from email.policy import default
 from functools import cache
 
-import mail_samples
-from mail_samples import Size
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from mailer.messages import templates
 from mailer.messages.facts import Facts, Organisation
 from mailer.messages.form import MailingHeaders, Rendered, compile_form
 from mailer.vocabulary import MailingKind
+from tests.messages import mail_samples
+from tests.messages.mail_samples import Size
 
 TOPIC_KINDS = (MailingKind.STATEMENT_ALERT, MailingKind.CAMPAIGN, MailingKind.WELCOME)
 LEAVABLE_KINDS = (*TOPIC_KINDS, MailingKind.REMINDER)

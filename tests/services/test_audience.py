@@ -122,7 +122,9 @@ def test_one_click_takes_a_person_out_before_what_waits_can_leave(
 
 
 @pytest.mark.parametrize("token", ["", "a", "x" * 40, "ä" * 30, "a" * 100_000])
-def test_a_forged_token_changes_nothing(house: House, now: datetime, subscribe: Subscribe, token: str) -> None:
+def test_a_forged_token_changes_nothing(
+    house: House, now: datetime, subscribe: Subscribe, token: str
+) -> None:
     subscribe("reader@example.org")
     with house.database.write() as session:
         assert unsubscribe.leave(session, house, token, ConsentSource.ONE_CLICK, now) == unsubscribe.NOWHERE

@@ -191,7 +191,9 @@ def test_a_symposium_called_off_stops_its_reminders_and_cancels_the_calendar_ent
     with house.database.write() as session:
         found = session.get_one(Symposium, symposium)
         for _ in range(2):
-            symposia.call_off(session, house, found, reason="The speaker is ill.", actor="test", now=hands.now)
+            symposia.call_off(
+                session, house, found, reason="The speaker is ill.", actor="test", now=hands.now
+            )
     assert hands.work() == 1
     method, sequence, _ = invitation(server.mails[0].message)
     assert (method, sequence) == ("CANCEL", 1)

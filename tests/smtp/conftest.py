@@ -25,12 +25,17 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from hypothesis import settings
 
 from mailer.smtp.engine import Engine
 from mailer.smtp.journal import Journal
 from mailer.smtp.letter import Letter
 from mailer.smtp.limits import Limits
 from mailer.smtp.relay import Relay
+
+# A machine that runs other things too may take long over one example; no test here is about time.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 QUICK = Limits(
     connect=5, tls=5, greeting=5, ehlo=5, auth=5, mail=5, rcpt=5, data=5, block=5, dot=5, reset=5, quit=5
@@ -69,8 +74,8 @@ def engine() -> Iterator[Callable[..., Engine]]:
     made: list[Engine] = []
 
     def make(url: str, **options: Any) -> Engine:
-        options = {"ehlo_name": "mail.example.org", "limits": QUICK, "connections": 1} | options
-        made.append(Engine(Relay.parse(url), **options))
+        facts: dict[str, Any] = {"ehlo_name": "mail.example.org", "limits": QUICK, "connections": 1}
+        made.append(Engine(Relay.parse(url), **(facts | options)))
         return made[-1]
 
     yield make
@@ -207,7 +212,7 @@ def _authenticator(inbox: Inbox) -> Callable[..., AuthResult]:
 
 @pytest.fixture
 def inbox_server() -> Iterator[Callable[..., Inbox]]:
-    """Starts well-behaved servers: inbox_server(pipelining=True, smtputf8=True, login=False, starttls=ctx, tls=ctx)."""
+    """Starts well-behaved servers; each has its own port and its own list of arrived mails."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
@@ -224,7 +229,9 @@ def inbox_server() -> Iterator[Callable[..., Inbox]]:
         inbox = Inbox()
 
         def serve() -> SMTP:
-            with warnings.catch_warnings():  # aiosmtpd warns of a login in clear text, which is on purpose here
+            with (
+                warnings.catch_warnings()
+            ):  # aiosmtpd warns of a login in clear text, which is on purpose here
                 warnings.simplefilter("ignore", UserWarning)
                 return make_server()
 

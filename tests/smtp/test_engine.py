@@ -1,5 +1,6 @@
-"""The engine against well-behaved servers: what goes in comes out there once, and every letter has one outcome."""
+"""The engine against well-behaved servers: every letter arrives there once and has one outcome."""
 
+import threading
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 
 from mailer.smtp.letter import Letter
+from mailer.smtp.limits import Limits
 from mailer.smtp.outcome import Fault, Outcome, Phase, Reason, Verdict
 from mailer.smtp.relay import Relay
 
@@ -299,6 +301,33 @@ def test_stop_gives_back_every_letter_without_a_dot(raw_server: Make, engine: Ma
         (Verdict.DEFERRED, Reason.STOPPED, Fault.NONE)
     }
     assert server.bodies == [1, 2, 3]
+
+
+def test_an_unused_connection_says_goodbye_by_itself(raw_server: Make, engine: Make, letter: Make) -> None:
+    goodbye = threading.Event()
+
+    def script(wire: Any) -> None:
+        wire.greet()
+        wire.take(1)
+        if wire.line() == b"QUIT":
+            goodbye.set()
+        wire.send(b"221 bye\r\n")
+
+    server = raw_server(script)
+    sender = engine(server.url, limits=Limits(idle=0.1))
+    assert [o.verdict for _, o in sender.send([letter(1)])] == [Verdict.SENT]
+    assert goodbye.wait(5)
+    assert [o.verdict for _, o in sender.send([letter(2)])] == [Verdict.SENT]
+    assert server.connections == 2
+
+
+def test_a_connection_past_its_age_makes_way(inbox: Any, engine: Make, letter: Make) -> None:
+    sender = engine(inbox.url, limits=Limits(reuse=0.001))
+    batch = [letter(number, size=500_000) for number in range(1, 9)]
+    outcomes = by_id(list(sender.send(batch)))
+    assert {outcome.verdict for outcome in outcomes.values()} == {Verdict.SENT}
+    assert inbox.ids == list(range(1, 9))
+    assert 1 < inbox.connections <= 8
 
 
 def test_neither_letter_nor_relay_shows_what_it_must_not(letter: Make) -> None:

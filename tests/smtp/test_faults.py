@@ -376,7 +376,7 @@ def test_354_although_the_sender_was_refused_ends_the_connection(
 def test_a_refused_letter_leaves_nothing_for_the_next(
     raw_server: Make, engine: Make, letters: Make, phase: Phase, extensions: tuple[bytes, ...]
 ) -> None:
-    """After a refusal an open transaction is reset: RSET leads the next group, and no command is out of order."""
+    """After a refusal an open transaction is reset: RSET leads the next group, in order."""
 
     def script(wire: Any) -> None:
         wire.greet(*extensions)
@@ -457,6 +457,25 @@ def test_words_after_354_hold_the_body_back(raw_server: Make, engine: Make, lett
     outcomes = by_id(list(engine(server.url).send(letters(2))))
     assert (outcomes[1].verdict, outcomes[1].reason) == (Verdict.DEFERRED, Reason.PROTOCOL)
     assert server.bodies == [2]
+
+
+def test_the_beginning_of_words_nobody_asked_for_ends_the_connection(
+    raw_server: Make, engine: Make, letters: Make
+) -> None:
+    def script(wire: Any) -> None:
+        wire.greet()
+        wire.envelope()
+        wire.body()
+        wire.expect(b"MAIL")
+        wire.send(b"250 2.0.0 taken\r\n250 ok\r\n250 ok\r\n354 go\r\n25")
+        wire.wait_for_close()
+
+    server = raw_server(script, lambda wire: (wire.greet(), wire.take_all()))
+    outcomes = by_id(list(engine(server.url).send(letters(3))))
+    assert outcomes[1].verdict is Verdict.SENT
+    assert (outcomes[2].verdict, outcomes[2].reason) == (Verdict.DEFERRED, Reason.PROTOCOL)
+    assert outcomes[3].verdict is Verdict.SENT
+    assert server.bodies == [1, 3]
 
 
 def test_a_late_reply_is_credited_to_nobody(raw_server: Make, engine: Make, letters: Make) -> None:

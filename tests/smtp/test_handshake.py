@@ -1,4 +1,4 @@
-"""From connect to login: TLS is verified or nothing is sent, a refused relay is an outcome, and it is asked once."""
+"""From connect to login: TLS is verified or nothing is sent, and a relay that refuses is asked once."""
 
 import socket
 import ssl
@@ -15,7 +15,7 @@ IMPATIENT = Limits(connect=0.3, tls=0.3, greeting=0.3, ehlo=0.3, auth=0.3)
 
 
 def all_deferred_by_relay(outcomes: list[tuple[int, Outcome]], count: int) -> Outcome:
-    """Every letter is deferred for the relay's sake and told when to come back; returns one of the outcomes."""
+    """Every letter is deferred for the relay's sake and told when to come back; returns their outcome."""
     assert sorted(number for number, _ in outcomes) == list(range(1, count + 1))
     for _, outcome in outcomes:
         assert (outcome.verdict, outcome.fault) == (Verdict.DEFERRED, Fault.RELAY)
@@ -193,9 +193,7 @@ def test_a_server_that_repeats_the_login_does_not_bring_it_into_the_outcome(
 
 
 @pytest.mark.parametrize("methods", [b"AUTH XOAUTH2", b"PIPELINING"])
-def test_a_relay_without_a_known_login(
-    raw_server: Make, engine: Make, letters: Make, methods: bytes
-) -> None:
+def test_a_relay_without_a_known_login(raw_server: Make, engine: Make, letters: Make, methods: bytes) -> None:
     def script(wire: Any) -> None:
         wire.greet(methods)
         wire.wait_for_close()

@@ -14,9 +14,9 @@ from sqlalchemy.orm import Session
 
 from mailer.db.people import Subscriber, Subscription, Topic
 from mailer.ingest.people import Person, Reject
+from mailer.services import audit
 from mailer.services.audience import people
 from mailer.services.audience.subscribe import Wish, ask, note
-from mailer.services.desk import audit
 from mailer.services.house import House
 from mailer.vocabulary import ConsentKind, ConsentSource, SubscriptionState
 
@@ -108,7 +108,7 @@ def _store(
             ask(session, house, _wish(row), ConsentSource.IMPORT, now)
             result.asked += 1
         else:
-            _subscribe(session, subscriber, [topics[key] for key in row.topics], consent, now, result)
+            _subscribe(session, subscriber, [topics[key] for key in sorted(row.topics)], consent, now, result)
 
 
 def _known(session: Session, house: House, rows: Sequence[Person]) -> dict[bytes, Subscriber]:
@@ -120,7 +120,7 @@ def _known(session: Session, house: House, rows: Sequence[Person]) -> dict[bytes
 def _wish(row: Person) -> Wish:
     return Wish(
         address=row.address,
-        topics=tuple(row.topics),
+        topics=tuple(sorted(row.topics)),
         languages=tuple(row.languages),
         zone=row.zone,
         name=row.name,

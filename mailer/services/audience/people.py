@@ -77,7 +77,7 @@ def suppress(session: Session, house: House, address: str, reason: SuppressionRe
 
 
 def lift(session: Session, house: House, subscriber: Subscriber) -> None:
-    """Take off the list again whom their own fresh opt-in brings back; never after a bounce or a complaint."""
+    """Take off the list again whom their own fresh opt-in brings back; never after a bounce."""
     if subscriber.suppressed not in LIFTABLE:
         return
     address = house.vault.open(ADDRESS, subscriber.id, subscriber.address)

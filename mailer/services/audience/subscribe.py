@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from mailer.db.mailings import Mailing
@@ -70,18 +71,7 @@ def ask(session: Session, house: House, wish: Wish, source: ConsentSource, now: 
     Says nothing about whether the address was known: the answer goes only to the address.
     The public form cannot ask for a topic that is not public.
     """
-    subscriber = people.find(session, house, wish.address)
-    if subscriber is None:
-        subscriber = people.add(
-            session,
-            house,
-            address=wish.address,
-            name=wish.name,
-            languages=wish.languages,
-            zone=wish.zone,
-            now=now,
-        )
-        session.flush()
+    subscriber = people.find(session, house, wish.address) or _add(session, house, wish, now)
     for key in wish.topics:
         topic = people.topic(session, key)
         if source is ConsentSource.FORM and not topic.public:
@@ -91,6 +81,25 @@ def ask(session: Session, house: House, wish: Wish, source: ConsentSource, now: 
             continue
         subscription.state, subscription.changed_at = SubscriptionState.PENDING, now
         _request(session, house, subscription, source, now)
+
+
+def _add(session: Session, house: House, wish: Wish, now: datetime) -> Subscriber:
+    try:
+        with session.begin_nested():
+            return people.add(
+                session,
+                house,
+                address=wish.address,
+                name=wish.name,
+                languages=wish.languages,
+                zone=wish.zone,
+                now=now,
+            )
+    except IntegrityError:  # the same address came through another door at the same moment
+        found = people.find(session, house, wish.address)
+        if found is None:
+            raise
+        return found
 
 
 def _subscription(session: Session, subscriber: Subscriber, topic: Topic, now: datetime) -> Subscription:

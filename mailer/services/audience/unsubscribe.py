@@ -152,6 +152,9 @@ def _topic(session: Session, mailing: Mailing, subscriber: Subscriber) -> Door:
 def leave(session: Session, house: House, token: str, source: ConsentSource, now: datetime) -> Door:
     """Let the person out of what the token names. A forged or repeated token changes nothing."""
     door = look(session, house, token)
+    held = door.subscription or door.registration
+    if held is not None:
+        session.refresh(held, with_for_update=True)  # a hundred clicks at once are one
     if door.closed:
         return door
     if door.subscription is not None:

@@ -12,8 +12,8 @@ from mailer.db.mailings import Campaign, Mailing
 from mailer.db.people import Subscription, Topic
 from mailer.messages import templates
 from mailer.messages.slots import expand_placeholders
+from mailer.services import audit
 from mailer.services.audience import people
-from mailer.services.desk import audit
 from mailer.services.house import House
 from mailer.services.sending.announce import Announcement, announce
 from mailer.services.sending.compose import build_form

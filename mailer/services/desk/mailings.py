@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from mailer.db.audience import UNFINISHED, Books, books
 from mailer.db.mailings import WAITING, Delivery, Mailing
 from mailer.db.session import hint_after_commit
-from mailer.services.desk import audit
+from mailer.services import audit
 from mailer.vocabulary import DeliveryState, MailingState, SkipReason
 from mailer.wake import Task
 

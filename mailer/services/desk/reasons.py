@@ -9,7 +9,7 @@ SENTENCES: dict[str, str] = {
     SkipReason.SUPPRESSED: "Their address is on the suppression list and is never mailed.",
     SkipReason.ERASED: "They had their data erased.",
     SkipReason.WITHDRAWN: "They withdrew their registration.",
-    SkipReason.REGISTERED_LATE: "They registered after this reminder was due; their confirmation said it all.",
+    SkipReason.REGISTERED_LATE: "They registered after this reminder was due; their confirmation said it.",
     SkipReason.DATE_UNCONFIRMED: "The symposium's date still waits for a person to confirm it.",
     SkipReason.DATE_MOVED: "The symposium moved to another date; the reminder for that date takes its place.",
     SkipReason.SYMPOSIUM_CANCELLED: "The symposium was called off.",

@@ -1,6 +1,7 @@
 """Sealing everything anew after a new key joined the ring, in small steps that may be interrupted."""
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from sqlalchemy import select
 
@@ -11,7 +12,7 @@ from mailer.services.house import House
 
 STEP = 500
 
-_Renew = Callable[[House, object], int]
+Row = TypeVar("Row", Subscriber, ReturnedMail)
 
 
 def reseal(house: House) -> int:
@@ -19,7 +20,7 @@ def reseal(house: House) -> int:
     return _through(house, Subscriber, _subscriber) + _through(house, ReturnedMail, _returned)
 
 
-def _through(house: House, table: type[Subscriber] | type[ReturnedMail], renew: _Renew) -> int:
+def _through(house: House, table: type[Row], renew: Callable[[House, Row], int]) -> int:
     changed, last = 0, 0
     while True:
         with house.database.write() as session:
@@ -30,9 +31,7 @@ def _through(house: House, table: type[Subscriber] | type[ReturnedMail], renew: 
             last = rows[-1].id
 
 
-def _subscriber(house: House, row: object) -> int:
-    if not isinstance(row, Subscriber):
-        return 0
+def _subscriber(house: House, row: Subscriber) -> int:
     vault, changed = house.vault, 0
     if not vault.is_current(row.address):
         row.address = vault.seal(ADDRESS, row.id, vault.open(ADDRESS, row.id, row.address))
@@ -43,8 +42,8 @@ def _subscriber(house: House, row: object) -> int:
     return changed
 
 
-def _returned(house: House, row: object) -> int:
-    if not isinstance(row, ReturnedMail) or house.vault.is_current(row.raw):
+def _returned(house: House, row: ReturnedMail) -> int:
+    if house.vault.is_current(row.raw):
         return 0
     row.raw = house.vault.seal_bytes(RETURNED, row.id, house.vault.open_bytes(RETURNED, row.id, row.raw))
     return 1

@@ -7,8 +7,8 @@ from sqlalchemy.orm import Session
 
 from mailer.db.mailings import Mailing
 from mailer.db.programme import Statement
+from mailer.services import audit
 from mailer.services.audience import people
-from mailer.services.desk import audit
 from mailer.services.house import House
 from mailer.services.sending.announce import Announcement, announce
 from mailer.vocabulary import MailingKind, StatementState

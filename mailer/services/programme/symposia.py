@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from mailer.db.mailings import Mailing
 from mailer.db.programme import Symposium
-from mailer.services.desk import audit
+from mailer.services import audit
 from mailer.services.house import House
 from mailer.services.programme import reminders
 from mailer.services.programme.dates import Moment, moment_of, set_moment

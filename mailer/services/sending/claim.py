@@ -91,7 +91,9 @@ def reason_to_leave_out(candidate: Candidate, now: datetime) -> SkipReason | Non
     """Why this delivery must not leave now, or None when it may. The first reason that holds is told."""
     if candidate.subscriber is None:
         return SkipReason.ERASED
-    if candidate.subscriber.suppressed is not None and not _asks_to_come_back(candidate.subscriber, candidate):
+    if candidate.subscriber.suppressed is not None and not _asks_to_come_back(
+        candidate.subscriber, candidate
+    ):
         return SkipReason.SUPPRESSED
     if now >= candidate.delivery.not_after:
         return SkipReason.TOO_LATE

@@ -1,4 +1,4 @@
-"""Preferences: a person's choices, changed by the link in their mail; or everything deleted, at their wish."""
+"""Preferences: a person's choices, changed by the link in their mail; or, at their wish, all deleted."""
 
 from typing import Annotated
 

@@ -1,0 +1,54 @@
+"""Commands for proposals: what a re-read page would change."""
+
+from typing import Annotated
+
+import typer
+
+from mailer.cli import terminal
+from mailer.services.programme import proposals
+
+proposal = typer.Typer(help="Proposals: changes a page suggests and a person decides.", no_args_is_help=True)
+
+Number = Annotated[int, typer.Argument(help="The proposal's number.")]
+
+LONGEST_SHOWN = 80  # characters of a value in the list; a statement's text is long
+
+
+@proposal.command("list")
+@terminal.command
+def list_() -> None:
+    """Proposals that wait for a decision."""
+    with terminal.house().database.read() as session:
+        rows = [
+            (str(one.id), field, _short(old), _short(new))
+            for one in proposals.open_ones(session)
+            for field, (old, new) in one.changes.items()
+        ]
+    terminal.table("Open proposals", ("number", "field", "now", "proposed"), rows)
+
+
+def _short(value: str | None) -> str:
+    text = value or "none"
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
+
+
+@proposal.command("accept")
+@terminal.command
+def accept(number: Number) -> None:
+    """Make the change. Attendees of an announced symposium are told of a new date."""
+    house = terminal.house()
+    with house.database.write() as session:
+        found = proposals.find(session, number)
+        notice = proposals.accept(session, house, found, actor=terminal.actor(), now=terminal.now())
+        key = notice.key if notice else None
+    terminal.say(f"Accepted. Follow the notice with: mailer mailing show {key}" if key else "Accepted.")
+
+
+@proposal.command("reject")
+@terminal.command
+def reject(number: Number) -> None:
+    """Leave everything as it is; the same proposal is not made again."""
+    with terminal.house().database.write() as session:
+        found = proposals.find(session, number)
+        proposals.reject(session, found, actor=terminal.actor(), now=terminal.now())
+    terminal.say("Rejected.")

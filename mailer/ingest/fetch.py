@@ -1,0 +1,175 @@
+"""The guarded fetcher: one page over https, from a public address, within limits.
+
+The name is resolved once, every address it has is checked, and the connection goes to
+a checked address, so that a second answer of the name server changes nothing. Each
+redirect is a new beginning. No proxy, cookie or password of the environment is used.
+"""
+
+import http.client
+import socket
+import ssl
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import urljoin
+
+from mailer.ingest.errors import FetchError
+from mailer.ingest.guarded import Deadline, GuardedSocket, resolve_within
+from mailer.ingest.hosts import Address, Network, Target, read_url, refuse_private
+from mailer.ingest.page import PAGE_BYTES, too_large
+
+REDIRECTS = 3
+SECONDS = 10.0  # for names, connections, redirects and the body together
+HEADER_BYTES = 64 * 1024
+AGENT = "mailer (statement and programme reader)"
+_TYPES = ("text/html", "application/xhtml+xml", "text/plain")
+_MOVED = (301, 302, 303, 307, 308)
+
+Resolve = Callable[[str, int], Sequence[Address]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fetched:
+    """A page as its server sent it, unpacked. `url` is where the last redirect led."""
+
+    url: str
+    body: bytes = field(repr=False)
+    charset: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a fetch may cost and where it may go.
+
+    `allow` is for tests only: networks beside the public ones, on any port.
+    """
+
+    seconds: float = SECONDS
+    octets: int = PAGE_BYTES
+    plain_http: bool = False
+    allow: tuple[Network, ...] = ()
+    tls: ssl.SSLContext | None = None  # None: the system's certificates
+
+
+def fetch(
+    url: str,
+    *,
+    limits: Limits | None = None,
+    resolve: Resolve | None = None,
+    agent: str = AGENT,
+    clock: Callable[[], float] = time.monotonic,
+) -> Fetched:
+    """Fetch one page. `agent` should name a way to reach the operator; `clock` gives seconds.
+
+    Raises FetchError for a refused address, an answer that is no page, and every limit.
+    """
+    limits = limits or Limits()
+    deadline = Deadline(clock() + limits.seconds, clock)
+    for _ in range(REDIRECTS + 1):
+        target = read_url(url, plain_http=limits.plain_http, any_port=bool(limits.allow))
+        addresses = (
+            resolve(target.host, target.port)
+            if resolve
+            else resolve_within(deadline, target.host, target.port)
+        )
+        refuse_private(addresses, limits.allow)
+        answer = _ask(target, addresses, limits, deadline, agent)
+        if isinstance(answer, Fetched):
+            return answer
+        url = urljoin(target.url, answer)
+    raise FetchError(f"The page redirects more than {REDIRECTS} times. Give the address it ends at.")
+
+
+def _ask(
+    target: Target, addresses: Sequence[Address], limits: Limits, deadline: Deadline, agent: str
+) -> Fetched | str:
+    """Ask one server: the page, or the address it redirects to."""
+    guarded = GuardedSocket(_connect(target, addresses, limits, deadline), deadline, HEADER_BYTES)
+    connection = http.client.HTTPConnection(target.host, target.port)
+    connection.sock = guarded  # what http.client uses of a socket
+    try:
+        _send(connection, target, agent)
+        response = connection.getresponse()
+        location = response.headers["Location"]
+        if response.status in _MOVED and location:
+            return str(location)
+        _refuse_what_is_no_page(response)
+        guarded.allow(limits.octets)
+        return Fetched(
+            url=target.url,
+            body=_read(response, limits.octets),
+            charset=response.headers.get_content_charset(),
+        )
+    except (OSError, http.client.HTTPException, zlib.error) as error:
+        raise FetchError(
+            "The server broke off or answered in a way that cannot be read. Try again, or save the page."
+        ) from error
+    finally:
+        connection.close()
+        guarded.close()
+
+
+def _connect(
+    target: Target, addresses: Sequence[Address], limits: Limits, deadline: Deadline
+) -> socket.socket:
+    """Connect to the first checked address that answers; never resolve the name again."""
+    for address in addresses:
+        try:
+            plain = socket.create_connection((str(address), target.port), timeout=deadline.left())
+        except OSError:
+            continue
+        if target.scheme == "http":
+            return plain
+        try:
+            plain.settimeout(deadline.left())
+            context = limits.tls or ssl.create_default_context()
+            return context.wrap_socket(plain, server_hostname=target.host)
+        except ssl.SSLCertVerificationError as error:
+            plain.close()
+            raise FetchError(
+                "The server's certificate is not valid for its name, so nothing was read."
+            ) from error
+        except OSError:
+            plain.close()
+    deadline.left()
+    raise FetchError("The server does not answer. Try again later, or save the page as a file.")
+
+
+def _send(connection: http.client.HTTPConnection, target: Target, agent: str) -> None:
+    default = target.port == (443 if target.scheme == "https" else 80)
+    host = f"[{target.host}]" if ":" in target.host else target.host
+    connection.putrequest("GET", target.path, skip_host=True, skip_accept_encoding=True)
+    connection.putheader("Host", host if default else f"{host}:{target.port}")
+    connection.putheader("User-Agent", agent)
+    connection.putheader("Accept", ", ".join(_TYPES))
+    connection.putheader("Accept-Encoding", "gzip")
+    connection.putheader("Connection", "close")
+    connection.endheaders()
+
+
+def _refuse_what_is_no_page(response: http.client.HTTPResponse) -> None:
+    if response.status != http.client.OK:
+        raise FetchError(f"The server answered {response.status}, not with a page. Check the web address.")
+    kind = response.headers.get_content_type()
+    if kind not in _TYPES:
+        raise FetchError(f"The address holds {kind}, not a page of text. Save its text as a file.")
+    encoding = (response.headers["Content-Encoding"] or "identity").strip().lower()
+    if encoding not in ("identity", "gzip", "x-gzip"):
+        raise FetchError(f"The page is packed as {encoding}, which was not asked for. Save it as a file.")
+
+
+def _read(response: http.client.HTTPResponse, octets: int) -> bytes:
+    body = response.read(octets + 1)
+    whole = len(body) > octets or not response.length
+    if (response.headers["Content-Encoding"] or "").strip().lower() in ("gzip", "x-gzip"):
+        # Unpacked up to the limit and one octet more: a bomb never unfolds.
+        unpacker = zlib.decompressobj(wbits=31)
+        body = unpacker.decompress(body, octets + 1)
+        whole = unpacker.eof or len(body) > octets
+    if len(body) > octets:
+        raise FetchError(too_large())
+    if not whole:
+        # Half a page would look like a programme with half its lines gone.
+        raise FetchError("The page arrived cut off, so it was not read. Try again.")
+    return body

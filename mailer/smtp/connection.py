@@ -1,0 +1,170 @@
+"""One connection's bytes, waits and end; what is said on it is its subclass's affair.
+
+Replies are matched first in, first out, and nothing is ever guessed: bytes
+that fit no open question end the connection. Every wait has a limit. A
+connection that is over is never used again.
+"""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections import deque
+
+from mailer.smtp.job import Job
+from mailer.smtp.limits import Limits
+from mailer.smtp.outcome import Reason
+from mailer.smtp.reply import Reply, ReplyError, ReplyReader
+from mailer.smtp.session import Session
+from mailer.smtp.steps import Step, limits_by_step
+
+_CLOSING = 421
+
+
+class Connection(asyncio.Protocol, ABC):
+    """Owns one transport after its handshake. Lives on its event loop's thread alone."""
+
+    def __init__(self, session: Session, limits: Limits) -> None:
+        self._transport = session.transport
+        self._limits = limits
+        self._limit_of = limits_by_step(limits)
+        self._loop = asyncio.get_running_loop()
+        self._reader = ReplyReader()
+        self._expected: deque[tuple[Step, Job | None]] = deque()
+        self._paused = False
+        self._retiring = False
+        self._gone = self._loop.create_future()
+        self._born = self._loop.time()
+        self._deadline = self._born + limits.idle
+        self._tick_every = min(1.0, limits.shortest() / 4)
+        self.over = False
+        self.broke_protocol = False
+        self._transport.set_protocol(self)
+        if self._transport.is_closing():
+            self.over = True
+        self._loop.call_later(self._tick_every, self._tick)
+
+    # --- what is said
+
+    @abstractmethod
+    def _answer(self, step: Step, job: Job, reply: Reply) -> None:
+        """The reply to one open question about a letter."""
+
+    @abstractmethod
+    def _go_on(self) -> None:
+        """All replies of one reading are answered: say what comes next."""
+
+    @abstractmethod
+    def _may_write(self) -> None:
+        """The peer takes bytes again."""
+
+    @abstractmethod
+    def _settle_all(self, reason: Reason, reply: Reply | None) -> None:
+        """The connection is over: settle or give back every letter on it. `_expected` is as it was."""
+
+    @property
+    @abstractmethod
+    def _has_body(self) -> bool:
+        """True while a body is asked for or under way, so that no reply is due."""
+
+    # --- for the engine
+
+    @property
+    def too_old(self) -> bool:
+        """True when the connection has served its time and should make way for a fresh one."""
+        return self._retiring or self._loop.time() - self._born > self._limits.reuse
+
+    async def quit(self) -> None:
+        """Say goodbye on a connection without a letter, within its limit, and close it."""
+        self._say_quit()
+        if not self.over:
+            await asyncio.wait({self._gone}, timeout=2 * self._limits.quit)
+
+    # --- from the transport
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for reply in self._reader.feed(data):
+                self._match(reply)
+                if self.over:
+                    return
+        except ReplyError:
+            self._break(Reason.PROTOCOL)
+            return
+        if not self._expected and self._reader.has_unread:
+            self._break(Reason.PROTOCOL)  # the beginning of words that nobody asked for
+            return
+        self._go_on()
+        self._set_deadline()
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._break(Reason.LOST)
+        if not self._gone.done():
+            self._gone.set_result(None)
+
+    def pause_writing(self) -> None:
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        if not self.over:
+            self._may_write()
+
+    # --- replies
+
+    def _match(self, reply: Reply) -> None:
+        if not self._expected:
+            self._break(Reason.CLOSING if reply.code == _CLOSING else Reason.PROTOCOL, reply)
+            return
+        step, job = self._expected[0]
+        if reply.code == _CLOSING and step is not Step.QUIT:
+            self._break(Reason.CLOSING, reply)
+        elif step is Step.QUIT:
+            self.over = True
+            self._transport.close()
+        elif job is not None:
+            self._answer(step, job, reply)
+
+    # --- the end
+
+    def _break(self, reason: Reason, reply: Reply | None = None) -> None:
+        """End it at once: every letter on it gets what is certain about it, and nothing more."""
+        if self.over:
+            return
+        self.over = True
+        self.broke_protocol = reason is Reason.PROTOCOL
+        self._transport.abort()
+        try:
+            self._settle_all(reason, reply if reason is Reason.CLOSING else None)
+        finally:
+            self._expected.clear()
+
+    def _say_quit(self) -> None:
+        if self.over or self._expected:
+            return
+        self._retiring = True
+        self._expected.append((Step.QUIT, None))
+        self._write(b"QUIT\r\n")
+        self._set_deadline()
+
+    # --- bytes and time
+
+    def _write(self, data: bytes) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(data)
+
+    def _set_deadline(self) -> None:
+        """The limit of the oldest open question; it starts anew with each answer."""
+        if self._expected:
+            self._deadline = self._loop.time() + self._limit_of[self._expected[0][0]]
+
+    def _tick(self) -> None:
+        if self.over:
+            return
+        if self._loop.time() >= self._deadline:
+            if self._expected or self._has_body:
+                self._break(Reason.TIMEOUT)
+                return
+            self._say_quit()  # unused for too long
+        self._loop.call_later(self._tick_every, self._tick)

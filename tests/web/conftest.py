@@ -1,0 +1,74 @@
+"""Fixtures of the pages: a furnished house to act on, and one with mails that is only looked at."""
+
+import shutil
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+import structlog
+from structlog.testing import LogCapture
+
+from mailer import settings
+from mailer.services.desk.inbox import Inbox
+from mailer.services.house import House, open_house
+from mailer.web.app import create_app
+from tests.conftest import NOON
+from tests.web.exhibit import Exhibit
+from tests.web.scene import Scene, furnish
+from tests.web.visitor import HOST, Visitor
+
+
+class Clock:
+    """What the app takes for the present moment."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock(now: datetime) -> Clock:
+    return Clock(now)
+
+
+@pytest.fixture
+def scene(house: House, now: datetime) -> Scene:
+    return furnish(house, now)
+
+
+@pytest.fixture
+def visitor(house: House, clock: Clock) -> Visitor:
+    return Visitor(create_app(house, clock=clock, inbox=None))
+
+
+@pytest.fixture(scope="session")
+def exhibit(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exhibit]:
+    """A furnished house on SQLite with an inbox full of real mails. Tests look at it and change nothing."""
+    data = tmp_path_factory.mktemp("exhibit") / "house"
+    shutil.copytree(sqlite_template, data)
+    chosen = settings.load(data=data, base_url=HOST, organisation="Institute for Prevention")
+    settings.use(chosen)
+    house = open_house(chosen)
+    inbox = Inbox(data / "inbox")
+    scene = furnish(house, NOON, inbox)
+    app = create_app(house, clock=lambda: NOON, inbox=inbox)
+    yield Exhibit(house=house, scene=scene, inbox=inbox, app=app)
+    house.database.engine.dispose()
+
+
+@pytest.fixture
+def looker(exhibit: Exhibit) -> Visitor:
+    return Visitor(exhibit.app)
+
+
+@pytest.fixture
+def log() -> Iterator[LogCapture]:
+    """Every structured log line written during the test."""
+    capture = LogCapture()
+    before = structlog.get_config()
+    structlog.configure(processors=[capture])
+    yield capture
+    structlog.configure(**before)

@@ -1,0 +1,265 @@
+"""A furnished house for the pages' tests: a programme, people with links in their hands, and real mails."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from mailer import mx
+from mailer.db.mailings import Delivery, Mailing
+from mailer.db.people import Subscription
+from mailer.db.programme import Series, Statement, StatementText, Symposium
+from mailer.messages.tokens import Purpose, mint
+from mailer.services.audience import people
+from mailer.services.desk.inbox import Inbox
+from mailer.services.house import House
+from mailer.services.programme import reminders, statements, symposia
+from mailer.services.programme.dates import Moment, set_moment
+from mailer.services.programme.register import Attendee, register
+from mailer.services.sending.sweep import sweep
+from mailer.vocabulary import MailingKind, Precision, SubscriptionState, SymposiumState
+from tests.services.conftest import Hands, noon
+
+READERS = {
+    "anna@example.org": "en",
+    "layla@example.org": "ar",
+    "anahit@example.org": "hy",
+    "olena@example.org": "uk",
+    "shirin@example.org": "fa",
+    "carmen@example.org": "es",
+    "claire@example.org": "fr",
+    "mei@example.org": "zh",
+}
+BODY = """Three **years** after the [ceasefire](https://example.org/ceasefire) the prisoners are still held.
+
+## What we ask for
+
+1. Their names.
+2. Visits by the Red Cross.
+
+> Silence in the face of such illegality only encourages further lawlessness.
+
+| Year | Prisoners |
+|------|-----------|
+| 2020 | 120 |
+| 2021 | 80 |
+
+<script>alert("no")</script>
+"""
+BODIES = {
+    "en": ("On the Continued Detention of Prisoners of War", BODY),
+    "hy": ("Ռազմագերիների շարունակվող անազատության մասին", "Երեք տարի անց գերիները դեռ պահվում են։"),
+    "ar": ("بشأن استمرار احتجاز أسرى الحرب", "بعد ثلاث سنوات لا يزال الأسرى محتجزين في Baku منذ 2020."),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """Tokens and slugs by which the tests open pages."""
+
+    leave: str  # Anna's unsubscribe link of an alert
+    leave_arabic: str
+    left: str  # of somebody who has left by it
+    stop_reminders: str
+    confirm: str
+    confirm_expired: str
+    confirmed: str
+    preferences: str
+    preferences_arabic: str
+    preferences_expired: str
+    draft_statement: str
+    draft_symposium: str
+
+
+def furnish(house: House, now: datetime, inbox: Inbox | None = None) -> Scene:
+    """Fill an empty house; with an inbox, the mails are really sent into it."""
+    with house.database.write() as session:
+        _programme(session, now)
+        for address, language in READERS.items():
+            _reader(session, house, address, language, SubscriptionState.CONFIRMED, now)
+        waiting = _reader(session, house, "waiting@example.org", "en", SubscriptionState.PENDING, now)
+        _reader(session, house, "left@example.org", "fr", SubscriptionState.UNSUBSCRIBED, now)
+    _send(house, now, inbox)
+    with house.database.write() as session:
+        return _scene(session, house, waiting, now)
+
+
+def _programme(session: Session, now: datetime) -> None:
+    statement = Statement(
+        key="pow", slug="prisoners-of-war", language="en", dated=date(2021, 7, 17), created_at=now
+    )
+    session.add(statement)
+    draft = Statement(
+        key="draft", slug="not-yet-public", language="en", dated=date(2024, 3, 1), created_at=now
+    )
+    session.add(draft)
+    session.flush()
+    for language, (title, body) in BODIES.items():
+        session.add(
+            StatementText(
+                statement_id=statement.id, language=language, title=title, body=body, created_at=now
+            )
+        )
+    session.add(
+        StatementText(
+            statement_id=draft.id, language="en", title="A secret draft", body="Secret.", created_at=now
+        )
+    )
+    series = Series(
+        key="prevention",
+        name="Year of Prevention",
+        text="A series of Friday symposia with universal relevance to prevention.",
+    )
+    session.add(series)
+    session.flush()
+    exact = [
+        ("ukraine", "How to Identify Genocide: The Ukraine Case", date(2024, 2, 23)),
+        ("global", "When Genocide is Global: The Case of Armenians", date(2024, 3, 22)),
+        ("restorative", "Restorative Justice & Genocide Prevention", date(2024, 7, 26)),
+    ]
+    for slug, title, day in exact:
+        _symposium(session, series, slug, title, noon(day), now)
+    _symposium(session, series, "first", "The First Symposium", noon(date(2023, 11, 17)), now)
+    _symposium(
+        session,
+        None,
+        "open-day",
+        "A Day of Open Doors",
+        Moment(precision=Precision.DATE, day=date(2024, 5, 3)),
+        now,
+    )
+    summit = Moment(precision=Precision.MONTH, day=date(2024, 12, 1))
+    _symposium(session, None, "summit", "Online Global Youth Summit", summit, now)
+    _symposium(
+        session, series, "called-off", "A Symposium That Was Called Off", noon(date(2024, 4, 5)), now
+    )
+    hidden = _symposium(session, series, "hidden-draft", "A Hidden Draft", noon(date(2024, 9, 27)), now)
+    hidden.state = SymposiumState.DRAFT
+
+
+def _symposium(
+    session: Session, series: Series | None, slug: str, title: str, moment: Moment, now: datetime
+) -> Symposium:
+    symposium = Symposium(
+        key=slug,
+        slug=slug,
+        title=title,
+        series_id=series.id if series else None,
+        precision=Precision.NONE,
+        state=SymposiumState.ANNOUNCED,
+        place="Online" if slug != "open-day" else None,
+        register_url="https://example.org/register" if slug == "ukraine" else None,
+        sources={},
+        questions=[],
+        generation=0,
+        changed_at=now,
+        created_at=now,
+    )
+    session.add(symposium)
+    session.flush()
+    set_moment(session, symposium, moment, now)
+    return symposium
+
+
+def _reader(
+    session: Session, house: House, address: str, language: str, state: SubscriptionState, now: datetime
+) -> int:
+    zone = "Asia/Yerevan" if language == "hy" else None
+    name = address.split("@")[0].title() if language == "en" else None
+    person = people.add(session, house, address=address, name=name, languages=[language], zone=zone, now=now)
+    session.flush()
+    subscription = Subscription(
+        subscriber_id=person.id,
+        topic_id=people.topic(session, "statements").id,
+        state=state,
+        changed_at=now,
+    )
+    session.add(subscription)
+    session.flush()
+    return subscription.id
+
+
+def _send(house: House, now: datetime, inbox: Inbox | None) -> None:
+    """An alert, registrations, a reminder, a move and a cancellation."""
+    listener = mx.start(mx.CatchAll(inbox), "127.0.0.1", 0) if inbox is not None else None
+    hands = Hands(house, f"smtp://127.0.0.1:{listener.port if listener else 9}", now)
+    try:
+        for step in (_publish, _register, _move_and_call_off, _remind):
+            step(house, hands)
+            if listener is not None:
+                hands.work()
+        if listener is None:
+            sweep(house, hands.now)
+    finally:
+        hands.close()
+        if listener is not None:
+            listener.stop()
+
+
+def _publish(house: House, hands: Hands) -> None:
+    with house.database.write() as session:
+        statement = statements.find(session, "prisoners-of-war")
+        statements.publish(session, house, statement, actor="test", now=hands.now)
+
+
+def _register(house: House, hands: Hands) -> None:
+    with house.database.write() as session:
+        for slug in ("ukraine", "global", "called-off"):
+            for address, language in READERS.items():
+                attendee = Attendee(address=address, languages=(language,))
+                register(session, house, symposia.find(session, slug), attendee, hands.now)
+
+
+def _move_and_call_off(house: House, hands: Hands) -> None:
+    with house.database.write() as session:
+        moved = symposia.find(session, "global")
+        symposia.move(session, house, moved, noon(date(2024, 3, 22), 13), actor="test", now=hands.now)
+        off = symposia.find(session, "called-off")
+        symposia.call_off(session, house, off, reason="The speaker is ill.", actor="test", now=hands.now)
+
+
+def _remind(house: House, hands: Hands) -> None:
+    hands.now = datetime.fromisoformat("2024-02-22T17:00:30+00:00")
+    with house.database.write() as session:
+        reminders.plan_all(session, house, hands.now)
+
+
+def _scene(session: Session, house: House, waiting: int, now: datetime) -> Scene:
+    def leave(kind: MailingKind, address: str) -> str:
+        person = people.find(session, house, address)
+        assert person is not None
+        delivery = session.scalars(
+            select(Delivery.id)
+            .join(Mailing, Mailing.id == Delivery.mailing_id)
+            .where(Mailing.kind == kind, Delivery.subscriber_id == person.id)
+        ).first()
+        assert delivery is not None
+        return mint(house.tokens, Purpose.UNSUBSCRIBE, delivery)
+
+    def subscription(address: str) -> Subscription:
+        person = people.find(session, house, address)
+        assert person is not None
+        return session.scalars(select(Subscription).where(Subscription.subscriber_id == person.id)).one()
+
+    gone = subscription("claire@example.org")
+    gone.state = SubscriptionState.UNSUBSCRIBED
+    anna, layla = (subscription(one) for one in ("anna@example.org", "layla@example.org"))
+    return Scene(
+        leave=leave(MailingKind.STATEMENT_ALERT, "anna@example.org"),
+        leave_arabic=leave(MailingKind.STATEMENT_ALERT, "layla@example.org"),
+        left=leave(MailingKind.STATEMENT_ALERT, "claire@example.org"),
+        stop_reminders=leave(MailingKind.REMINDER, "anna@example.org"),
+        confirm=_last(house.confirm_url(waiting, now)),
+        confirm_expired=_last(house.confirm_url(waiting, now - timedelta(hours=80))),
+        confirmed=_last(house.confirm_url(anna.id, now)),
+        preferences=_last(house.preferences_url(anna.subscriber_id, now)),
+        preferences_arabic=_last(house.preferences_url(layla.subscriber_id, now)),
+        preferences_expired=_last(house.preferences_url(anna.subscriber_id, now - timedelta(days=40))),
+        draft_statement="not-yet-public",
+        draft_symposium="hidden-draft",
+    )
+
+
+def _last(url: str) -> str:
+    return url.rsplit("/", 1)[1]
