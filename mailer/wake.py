@@ -51,7 +51,7 @@ def app() -> Celery:
     settings = current()
     celery = Celery("mailer", set_as_current=True)
     celery.conf.update(
-        broker_url=settings.broker_url or "memory://",
+        broker_url=settings.broker_url or "memory://localhost",
         broker_connection_retry_on_startup=True,
         broker_transport_options=_transport(settings.embedded),
         task_serializer="json",

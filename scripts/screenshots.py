@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
-from urllib.error import HTTPError
+from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 from playwright.sync_api import Browser, sync_playwright
@@ -37,13 +37,12 @@ class NoPicture(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """One mail to be shown: its kind and language, how dark, and words that its text must not hold."""
+    """One mail to be shown on a phone: its kind and language, and whether the phone is dark."""
 
     file: str
     kind: str
     language: str
     dark: bool = False
-    without: str = "\0"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,16 +50,13 @@ class Mail:
     number: int
     kind: str
     language: str
-    text: str
 
 
 PICTURES = (
     Picture(file="alert-phone.png", kind="statement-alert", language="en"),
     Picture(file="alert-dark.png", kind="statement-alert", language="en", dark=True),
     Picture(file="alert-arabic.png", kind="statement-alert", language="ar"),
-    Picture(
-        file="reminder-phone.png", kind="reminder", language="en", without="Your clock shows the same time"
-    ),
+    Picture(file="reminder-phone.png", kind="reminder", language="uk"),
 )
 
 
@@ -100,12 +96,12 @@ def _inbox_of(demo: subprocess.Popen[str]) -> str:
 
 def take_all(inbox: str) -> None:
     IMAGES.mkdir(parents=True, exist_ok=True)
-    wanted = {(one.kind, one.language, one.without) for one in PICTURES}
+    wanted = {(one.kind, one.language) for one in PICTURES}
     mails = _find(inbox, wanted)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=_chromium(), args=_arguments())
         for picture in PICTURES:
-            mail = mails[picture.kind, picture.language, picture.without]
+            mail = mails[picture.kind, picture.language]
             _take(browser, f"{inbox}/{mail.number}/frame", PHONE, picture.file, dark=picture.dark)
         _take(browser, inbox, DESKTOP, "inbox.png")
         browser.close()
@@ -124,16 +120,15 @@ def _take(browser: Browser, url: str, size: tuple[int, int], file: str, *, dark:
     sys.stderr.write(f"Taken: docs/images/{file}\n")
 
 
-def _find(inbox: str, wanted: set[tuple[str, str, str]]) -> dict[tuple[str, str, str], Mail]:
-    """The first mail of each wanted kind and language whose text lacks what it must not hold."""
-    found: dict[tuple[str, str, str], Mail] = {}
+def _find(inbox: str, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], Mail]:
+    """The first mail of each wanted kind and language."""
+    found: dict[tuple[str, str], Mail] = {}
     for mail in _mails(inbox):
-        for kind, language, without in wanted - set(found):
-            if (mail.kind, mail.language) == (kind, language) and without not in mail.text:
-                found[kind, language, without] = mail
+        if (mail.kind, mail.language) in wanted:
+            found.setdefault((mail.kind, mail.language), mail)
         if len(found) == len(wanted):
             return found
-    missing = ", ".join(f"{kind} {language}" for kind, language, _ in sorted(wanted - set(found)))
+    missing = ", ".join(" ".join(one) for one in sorted(wanted - set(found)))
     raise NoPicture(f"The inbox at {inbox} holds no mail of these: {missing}.")
 
 
@@ -146,6 +141,8 @@ def _mails(inbox: str) -> Iterator[Mail]:
             if error.code == 404:
                 return
             raise
+        except URLError as error:
+            raise NoPicture(f"The inbox at {inbox} does not answer: {error.reason}.") from error
 
 
 def _read(number: int, octets: bytes) -> Mail:
@@ -153,15 +150,15 @@ def _read(number: int, octets: bytes) -> Mail:
     html = message.get_body(("html",))
     text = str(html.get_content()) if html is not None else ""
     language = re.search(r"<html[^>]*\blang=\"?([a-z]+)", text)
-    return Mail(number=number, kind=_kind(message), language=language[1] if language else "", text=text)
+    return Mail(number=number, kind=_kind(message), language=language[1] if language else "")
 
 
 def _kind(message: EmailMessage) -> str:
-    # Feedback-ID is mailing:topic:kind:sender; only bulk mail has it.
+    # Only bulk mail has a Feedback-ID (mailing:topic:kind:sender); of the rest only reminders can be left.
     words = str(message.get("Feedback-ID", "")).split(":")
     if len(words) == 4:
         return words[2]
-    return "reminder" if str(message.get("Subject", "")).startswith("Reminder:") else ""
+    return "reminder" if "List-Unsubscribe" in message and "Auto-Submitted" in message else ""
 
 
 def _chromium() -> str:

@@ -25,8 +25,6 @@ from mailer.cli import (
 )
 from mailer.wake import Queue
 from workers import logs
-from workers.demo_command import demo
-from workers.embedded import CannotStart, running
 
 app = typer.Typer(
     help="Statement alerts, symposium reminders and campaigns: each to everyone, once.",
@@ -35,7 +33,6 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command("ingest")(ingest.ingest)
-app.command("demo")(demo)
 app.command("migrate")(database.migrate)
 app.command("health")(database.health)
 app.command("audit")(topics.audit)
@@ -61,11 +58,32 @@ def _start() -> None:
 
 @app.command()
 @terminal.command
+def demo(
+    page: Annotated[
+        str | None, typer.Option(help="A page file, URL or - to read; else the sample page.")
+    ] = None,
+    leave: Annotated[
+        bool, typer.Option("--exit", help="End after the story instead of serving the inbox.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the outcome as the last line, for programs.")
+    ] = False,
+) -> None:
+    """Live through the organisation's day with sample people. No mail leaves this machine."""
+    from workers import demo_command  # processes are imported by the command that starts them
+
+    demo_command.run(page, leave=leave, as_json=as_json)
+
+
+@app.command()
+@terminal.command
 def serve() -> None:
     """Run the whole house in this process: web, worker, beat and inbound, on the data folder.
 
     Without MAILER_SMTP_URL no mail leaves this machine: all of it lands in the inbox page.
     """
+    from workers.embedded import CannotStart, running
+
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_signal: over.set())

@@ -4,7 +4,7 @@ import json
 import signal
 import threading
 import time
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
@@ -15,24 +15,14 @@ from mailer.services.desk import mailings
 from mailer.services.desk.mailings import Account
 from mailer.settings import Settings
 from mailer.smtp.relay import Relay
+from workers import logs
 from workers.clock import clock
 from workers.embedded import CannotStart, Embedded, running
 from workers.story import Story, StoryFailed
 
 
-@terminal.command
-def demo(
-    page: Annotated[
-        str | None, typer.Option(help="A page file, URL or - to read; else the sample page.")
-    ] = None,
-    leave: Annotated[
-        bool, typer.Option("--exit", help="End after the story instead of serving the inbox.")
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the outcome as the last line, for programs.")
-    ] = False,
-) -> None:
-    """Live through the organisation's day with sample people. No mail leaves this machine."""
+def run(page: str | None, *, leave: bool, as_json: bool) -> None:
+    """Tell the story, show the books, and serve the inbox until somebody ends it (unless `leave`)."""
     chosen = settings.current()
     if chosen.smtp_url and not Relay.parse(chosen.smtp_url).is_loopback:
         terminal.fail(
@@ -40,6 +30,8 @@ def demo(
         )
     settings.use(_for_the_demo(chosen, leave=leave))
     chosen = settings.current()
+    if "log_level" not in chosen.model_fields_set:
+        logs.configure("WARNING")  # the story tells what happens
     started = time.monotonic()
     try:
         with running(chosen) as embedded:
@@ -96,8 +88,9 @@ def _outcome(embedded: Embedded, story: Story, seconds: float) -> dict[str, Any]
 
 
 def _report(embedded: Embedded, outcome: dict[str, Any], *, as_json: bool) -> None:
-    accounts = [account for account in _accounts(embedded) if account.books.audience != 1]
-    single = len(outcome["mailings"]) - len(accounts)
+    everything = _accounts(embedded)
+    accounts = [account for account in everything if account.books.audience > 1]
+    single = sum(account.books.audience == 1 for account in everything)
     terminal.table("Mailings", COLUMNS, [row(account) for account in accounts], numbers=NUMBERS)
     terminal.say(f"and {single} confirmations of one recipient each (mailer mailing list shows them all).")
     terminal.say("The books balance." if outcome["balanced"] else "The books do NOT balance.")

@@ -33,7 +33,7 @@ from mailer.services.programme.dates import Moment, moment_of
 from mailer.services.programme.ingesting import known_programme, review, store
 from mailer.services.programme.register import Attendee, register
 from mailer.services.programme.reminders import planned, rules_for
-from mailer.vocabulary import CampaignState, MailingState, Precision, SymposiumState
+from mailer.vocabulary import CampaignState, MailingKind, MailingState, Precision, SymposiumState
 from mailer.wake import Task
 from workers.clock import Clock
 
@@ -258,6 +258,8 @@ def _waiting(session: Session, now: datetime) -> int:
     """Deliveries that are due and open, and mailings that are not expanded or closed yet (one each)."""
     due = select(func.count()).where(Delivery.state.in_(OPEN), Delivery.due_at <= now)
     unclosed = select(func.count()).where(
-        Mailing.state.in_({MailingState.EXPANDING, MailingState.SENDING}), Mailing.due_at <= now
+        Mailing.state.in_({MailingState.EXPANDING, MailingState.SENDING}),
+        Mailing.due_at <= now,
+        Mailing.kind != MailingKind.REMINDER,
     )
     return (session.scalar(due) or 0) + (session.scalar(unclosed) or 0)

@@ -18,6 +18,8 @@ from mailer.db.people import Subscriber, Subscription
 from mailer.db.programme import Registration, Symposium
 from mailer.vocabulary import DeliveryState, MailingState
 
+CLAIMABLE = frozenset({MailingState.SCHEDULED, MailingState.SENDING})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
@@ -90,7 +92,7 @@ def _due(now: datetime) -> Select[int]:
         .where(
             Delivery.state.in_(WAITING),
             Delivery.due_at <= now,
-            Mailing.state == MailingState.SENDING,
+            Mailing.state.in_(CLAIMABLE),
             Mailing.opens_at <= now,
         )
         .order_by(Delivery.rank, Delivery.due_at, Delivery.id)

@@ -107,7 +107,7 @@ def _ask(
         ) from error
     finally:
         connection.close()
-        guarded.close()
+        guarded.end()
 
 
 def _connect(

@@ -63,6 +63,10 @@ class GuardedSocket:
         return count
 
     def close(self) -> None:
+        """Nothing: http.client closes its side as soon as the headers are read, before the body."""
+
+    def end(self) -> None:
+        """Close the connection."""
         self._socket.close()
 
 

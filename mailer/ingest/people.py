@@ -271,6 +271,8 @@ def _what_is_wrong(address: str) -> str:
         return "The address has no @-sign."
     if "<" in address:
         return "The address stands in angle brackets or beside a name. Leave only the address."
+    if address.startswith("@") or address.endswith("@"):
+        return "The address has nothing before or after its @-sign."
     if any(letter.isspace() for letter in address):
         return "There is a blank inside the address, or more than one address."
     if ".." in address:

@@ -109,8 +109,9 @@ def same_time(language: str) -> str:
 
 
 def date_in_words(day: date, *, said_in: str) -> str:
-    """A date alone, without its weekday: "July 17, 2021"."""
-    return _digits(format_date(day, format="long", locale=_locale(said_in)), said_in)
+    """A date alone, without its weekday: "July 17, 2021". CLDR's U+202F is a plain space here."""
+    written = format_date(day, format="long", locale=_locale(said_in))
+    return _digits(written.replace("\u202f", " "), said_in)
 
 
 def number_in_words(number: int, *, said_in: str) -> str:

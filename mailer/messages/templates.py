@@ -5,8 +5,7 @@ is frozen facts and a handful of functions. Nothing here knows a recipient. A mi
 refuses the mailing; it never prints a blank.
 """
 
-import dataclasses
-from collections.abc import Iterator
+import re
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from gettext import NullTranslations
@@ -32,6 +31,7 @@ from mailer.messages.catalogues import (
     templates_folder,
     voice,
 )
+from mailer.messages.fact_check import FactRefused, check_facts
 from mailer.messages.facts import (
     FACTS_OF_KIND,
     CampaignFacts,
@@ -41,9 +41,7 @@ from mailer.messages.facts import (
     SymposiumFacts,
 )
 from mailer.messages.form import Rendered
-from mailer.messages.refusal import FillError
-from mailer.messages.slots import Slot, refuse_markers, split_slots, text_slot, url_slot
-from mailer.messages.values import check_url
+from mailer.messages.slots import Slot, split_slots, text_slot, url_slot
 from mailer.vocabulary import MailingKind
 
 __all__ = [
@@ -66,14 +64,10 @@ _SUBJECT_LEAST, _SUBJECT_MOST = 10, 78
 _PREHEADER_LEAST, _PREHEADER_MOST, _PREHEADER_FILLED = 40, 130, 200
 # Invisible: it keeps mail programs from filling their preview line with the masthead. Three characters.
 _FILLER = Markup("&#847;&zwnj;&nbsp;")
-_LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
+_LABEL = re.compile(r'aria-label="[^"]*"')
 _INLINER = CSSInliner(
     keep_style_tags=False, keep_at_rules=False, load_remote_stylesheets=False, minify_css=True
 )
-
-
-class FactRefused(ValueError):
-    """A fact that may not stand in a mail. The message names the fact and says what to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,8 +122,8 @@ def render_in(chrome: Chrome, kind: MailingKind, facts: Facts, organisation: Org
         raise TypeError(
             f"A mailing of kind {kind} takes {FACTS_OF_KIND[kind].__name__}, not {type(facts).__name__}."
         )
-    _check(facts, kind.value)
-    _check(organisation, "organisation")
+    check_facts(facts, kind.value)
+    check_facts(organisation, "organisation")
     environment = _environment(chrome)
     seen: dict[str, object] = {"facts": facts, "organisation": organisation}
     if isinstance(facts, StatementFacts | CampaignFacts):
@@ -140,8 +134,12 @@ def render_in(chrome: Chrome, kind: MailingKind, facts: Facts, organisation: Org
 
     subject = _subject(fill("subject.txt"), organisation, cut=kind is not MailingKind.CAMPAIGN)
     seen["page"] = _page(chrome, subject, _preheader(fill("preheader.txt"), subject, organisation))
-    html = _INLINER.inline(fill("body.html")).replace(' data-css-inline="keep"', "")
-    return Rendered(language=chrome.voice.language, subject=subject, html=html, text=_plain(fill("body.txt")))
+    return Rendered(
+        language=chrome.voice.language,
+        subject=subject,
+        html=_inlined(fill("body.html")),
+        text=_plain(fill("body.txt")),
+    )
 
 
 @lru_cache(maxsize=32)
@@ -184,6 +182,8 @@ def _when_line(symposium: SymposiumFacts) -> str:
 
 def _prose(markdown: str, language: str) -> Prose:
     body = markup.render(markdown, language=language)
+    if not body.text.strip():
+        raise FactRefused("The body has no text once its Markdown is read. Write some, without raw HTML.")
     first = LexborHTMLParser(body.html).css_first("p")
     opening = " ".join(first.text().split()) if first is not None else ""
     safe = Markup(body.html)  # noqa: S704 -- markup.render gives only what its allow-list let through
@@ -236,6 +236,13 @@ def _between(told: str) -> str:
     return " " if told.endswith((".", "!", "?", ":", "։", "؟", "。", "！", "？")) else " · "
 
 
+def _inlined(document: str) -> str:
+    """The document with its CSS on the elements; media and dark CSS stay in their two blocks."""
+    html = _INLINER.inline(document).replace(' data-css-inline="keep"', "")
+    # The inliner writes "<" in an attribute as it is: right, but a mail program's filter may not think so.
+    return _LABEL.sub(lambda label: label[0].replace("<", "&lt;").replace(">", "&gt;"), html, count=1)
+
+
 def _plain(rendered: str) -> str:
     """The text part: at most one blank line in a row, folded, ended by one line feed."""
     kept: list[str] = []
@@ -243,38 +250,3 @@ def _plain(rendered: str) -> str:
         if line or (kept and kept[-1]):
             kept.append(line)
     return "\n".join(kept).rstrip("\n") + "\n"
-
-
-def _check(facts: object, path: str) -> None:
-    for name, value, may_hold_slots in _strings(facts, path):
-        if not value.strip():
-            raise FactRefused(f"{name} is blank. Fill it in, or leave the optional fact out.")
-        if not may_hold_slots:
-            try:
-                refuse_markers(value)
-            except ValueError as error:
-                raise FactRefused(f"{name}: {error}") from error
-        if name.endswith("url"):
-            _check_address(name, value)
-
-
-def _check_address(name: str, url: str) -> None:
-    try:
-        check_url(url)
-    except FillError as error:
-        raise FactRefused(f"{name}: {error.reason}") from error
-    if not url.startswith(("https://", *_LOOPBACK)):
-        raise FactRefused(f"{name} is not an https address. A mail links to https only.")
-
-
-def _strings(facts: object, path: str) -> Iterator[tuple[str, str, bool]]:
-    """Every string in a facts dataclass with its dotted name, and whether slot markers may be in it."""
-    if not dataclasses.is_dataclass(facts):
-        return
-    for field in dataclasses.fields(facts):
-        value = getattr(facts, field.name)
-        for item in value if isinstance(value, tuple) else (value,):
-            if isinstance(item, str):
-                yield f"{path}.{field.name}", item, bool(field.metadata.get("may_hold_slots"))
-            else:
-                yield from _strings(item, f"{path}.{field.name}")

@@ -216,7 +216,7 @@ class Pipeline(Connection):
         if self._transport.is_closing():
             self._break(Reason.LOST)
             return
-        held_back = _too_late() if self._is_too_late(job) else self._ledger.record_dot(job)
+        held_back = self._ledger.record_dot(job)
         if held_back is None and self._is_too_late(job):
             held_back = _too_late()  # the process may have been stopped for hours just before this line
             self._ledger.record_reply(job, held_back)

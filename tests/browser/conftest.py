@@ -1,4 +1,7 @@
-"""One Chromium for all browser tests; without it they are skipped, and the reason is said."""
+"""One Chromium for each file of browser tests; without it they are skipped, and the reason is said.
+
+Not one for the whole run: while Playwright is open its event loop runs, and no other test could start one.
+"""
 
 from collections.abc import Iterator
 
@@ -8,7 +11,7 @@ from playwright.sync_api import Browser, sync_playwright
 from tests.browser.inspection import CHROMIUM, FLAGS, Screen
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     if not CHROMIUM.exists():
         pytest.skip(
@@ -20,6 +23,6 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def screen(chromium: Browser) -> Screen:
     return Screen(chromium)

@@ -3,7 +3,7 @@
 from datetime import date, time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailer.ingest.dates import (
@@ -34,19 +34,33 @@ def why_not(text: str) -> str:
 def test_a_whole_line() -> None:
     line = read('Friday, September 27, 2024, 12noon ET,\u00a0 "A, B & C: D"')
     assert (line.weekday, line.month, line.day, line.year) == (4, 9, 27, 2024)
-    assert (line.time, line.zone, line.title, line.held) == (time(12), "America/New_York", "A, B & C: D", None)
+    assert (line.time, line.zone, line.title, line.held) == (
+        time(12),
+        "America/New_York",
+        "A, B & C: D",
+        None,
+    )
     assert line.quoted
 
 
 @pytest.mark.parametrize(
     ("said", "at"),
     [
-        ("12noon", time(12)), ("12 noon", time(12)), ("noon", time(12)), ("Noon", time(12)),
-        ("12pm", time(12)), ("12 p.m.", time(12)), ("5pm", time(17)), ("5:30 pm", time(17, 30)),
-        ("5:30 p.m.", time(17, 30)), ("9 a.m.", time(9)), ("07:30", time(7, 30)), ("00:00", time(0)),
+        ("12noon", time(12)),
+        ("12 noon", time(12)),
+        ("noon", time(12)),
+        ("Noon", time(12)),
+        ("12pm", time(12)),
+        ("12 p.m.", time(12)),
+        ("5pm", time(17)),
+        ("5:30 pm", time(17, 30)),
+        ("5:30 p.m.", time(17, 30)),
+        ("9 a.m.", time(9)),
+        ("07:30", time(7, 30)),
+        ("00:00", time(0)),
         ("23:59", time(23, 59)),
     ],
-)  # fmt: skip
+)
 def test_times(said: str, at: time) -> None:
     line = read(f"May 3, 2024, {said} UTC, T")
     assert (line.time, line.zone, line.held) == (at, "UTC", None)
@@ -82,25 +96,56 @@ def test_a_source_can_name_its_zones() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        'Friday, September 27, 2024, 12noon ET to 2pm, "T"', "May 3, 2024, 9:30, T", "May 3, 2024, 13pm ET, T",
-        "May 3, 2024, 25:00 ET, T", 'May 3, 2024, 12noon ET, "T', 'May 3, 2024, 12noon ET, "T" (online)',
-        "May 3, 2024, 12noon ET, “T\"", "May 3, 2024", "May 3, 2024, 12noon ET", "May 3, 2024,", "Sept. 31, T",
-        "February 30, 2024, T", "February 29, 2023, T", "Friday evening, September 27, T", "27 September 2024, T",
-        "September 27th, 2024, T", "9/27/2024, T", "2024-09-27, T", "May 3, 20245, T", "May 0, T",
-        'Friday, May 3, 2024, Yerevan, 12noon ET, "T"', "Spring 2025 (date TBA), T", "December (date TBA), T",
-        "Friday, September 27 2024, T", "May 3, 2024, 12noon  , ", "May 3, " + "T" * 301,
+        'Friday, September 27, 2024, 12noon ET to 2pm, "T"',
+        "May 3, 2024, 9:30, T",
+        "May 3, 2024, 13pm ET, T",
+        "May 3, 2024, 25:00 ET, T",
+        'May 3, 2024, 12noon ET, "T',
+        'May 3, 2024, 12noon ET, "T" (online)',
+        'May 3, 2024, 12noon ET, “T"',
+        "May 3, 2024",
+        "May 3, 2024, 12noon ET",
+        "May 3, 2024,",
+        "Sept. 31, T",
+        "February 30, 2024, T",
+        "February 29, 2023, T",
+        "Friday evening, September 27, T",
+        "27 September 2024, T",
+        "September 27th, 2024, T",
+        "9/27/2024, T",
+        "2024-09-27, T",
+        "May 3, 20245, T",
+        "May 0, T",
+        'Friday, May 3, 2024, Yerevan, 12noon ET, "T"',
+        "Spring 2025 (date TBA), T",
+        "December (date TBA), T",
+        "Friday, September 27 2024, T",
+        "May 3, 2024, 12noon  , ",
+        "May 3, " + "T" * 301,
     ],
-)  # fmt: skip
+)
 def test_what_starts_like_a_date_and_is_none_is_unreadable_with_a_reason(text: str) -> None:
     assert why_not(text).endswith(".")
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "We met in September.", "As part of the Year of Prevention, a series of Friday symposia.", "top of page",
-     "© 2024", "EIN: 87-0000000", "Satisfied readers wrote to us.", "Marching on", "1923 was the year.",
-     "In 1948, on December 9, it was signed.", "Mayor May said no.", "•", "Sunflower, a film"],
-)  # fmt: skip
+    [
+        "",
+        "We met in September.",
+        "As part of the Year of Prevention, a series of Friday symposia.",
+        "top of page",
+        "© 2024",
+        "EIN: 87-0000000",
+        "Satisfied readers wrote to us.",
+        "Marching on",
+        "1923 was the year.",
+        "In 1948, on December 9, it was signed.",
+        "Mayor May said no.",
+        "•",
+        "Sunflower, a film",
+    ],
+)
 def test_prose_is_no_date(text: str) -> None:
     assert read_line(text) is None
 
@@ -111,7 +156,9 @@ def test_to_be_announced() -> None:
     assert (line.month, line.year, line.day, line.time, line.quoted) == (12, 2024, None, None, False)
 
 
-@pytest.mark.parametrize("title", ["“Smart”", '"Plain"', "Rest of line, with commas & more", "24 Hours", "9/11"])
+@pytest.mark.parametrize(
+    "title", ["“Smart”", '"Plain"', "Rest of line, with commas & more", "24 Hours", "9/11"]
+)
 def test_titles(title: str) -> None:
     assert read(f"Fri, Sept. 27, 2024, 12 noon ET, {title}").title == title.strip('"“”')
 
@@ -120,6 +167,7 @@ def test_invisible_characters_do_not_hide_a_date() -> None:
     assert read("Fri\u200bday,\u202fSeptember\u00a027, 2024, 12noon ET, T").day == 27
 
 
+@settings(deadline=None)
 @given(
     st.dates(date(1900, 1, 1), date(2199, 12, 31)),
     st.times().filter(lambda at: at.hour),
@@ -128,7 +176,9 @@ def test_invisible_characters_do_not_hide_a_date() -> None:
     st.booleans(),
 )
 def test_every_date_and_time_comes_back(day: date, at: time, zone: str, weekday: bool, twelve: bool) -> None:
-    clock = f"{(at.hour - 1) % 12 + 1}:{at:%M} {'a.m.' if at.hour < 12 else 'p.m.'}" if twelve else f"{at:%H:%M}"
+    clock = (
+        f"{(at.hour - 1) % 12 + 1}:{at:%M} {'a.m.' if at.hour < 12 else 'p.m.'}" if twelve else f"{at:%H:%M}"
+    )
     start = f"{WEEKDAYS[day.weekday()]}, " if weekday else ""
     line = read(f'{start}{MONTHS[day.month]} {day.day}, {day.year}, {clock} {zone}, "T"')
     assert (line.year, line.month, line.day) == (day.year, day.month, day.day)
@@ -136,6 +186,7 @@ def test_every_date_and_time_comes_back(day: date, at: time, zone: str, weekday:
     assert line.weekday == (day.weekday() if weekday else None)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_is_read_without_an_error(text: str) -> None:
     reading = read_line(text)
@@ -145,14 +196,24 @@ def test_any_text_is_read_without_an_error(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["July 17, 2021", "Saturday, July 17, 2021", "17 July 2021", "2021-07-17", "Published July 17, 2021",
-     "Published on: 17 July 2021", "Jul 17, 2021", "  July\u00a017, 2021 "],
-)  # fmt: skip
+    [
+        "July 17, 2021",
+        "Saturday, July 17, 2021",
+        "17 July 2021",
+        "2021-07-17",
+        "Published July 17, 2021",
+        "Published on: 17 July 2021",
+        "Jul 17, 2021",
+        "  July\u00a017, 2021 ",
+    ],
+)
 def test_a_date_alone(text: str) -> None:
     assert read_date_alone(text) == date(2021, 7, 17)
 
 
-@pytest.mark.parametrize("text", ["July 17", "July 2021", "On July 17, 2021", "July 17, 2021.", "17/07/2021", ""])
+@pytest.mark.parametrize(
+    "text", ["July 17", "July 2021", "On July 17, 2021", "July 17, 2021.", "17/07/2021", ""]
+)
 def test_what_is_no_date_alone(text: str) -> None:
     assert read_date_alone(text) is None
 

@@ -33,7 +33,16 @@ def test_the_sample_page_has_one_statement_without_the_pages_furniture() -> None
     assert len(statement.paragraphs) == 4
     assert statement.sources["title"] is FieldSource.EXPLICIT
     assert statement.key.startswith("sha256:")
-    for furniture in ("page", "EIN", "©", "Instagram", "Friday", "Register", "Year of Prevention", "nonprofit"):
+    for furniture in (
+        "page",
+        "EIN",
+        "©",
+        "Instagram",
+        "Friday",
+        "Register",
+        "Year of Prevention",
+        "nonprofit",
+    ):
         assert furniture not in statement.body
     assert not page.unread
     assert not page.questions
@@ -41,7 +50,10 @@ def test_the_sample_page_has_one_statement_without_the_pages_furniture() -> None
 
 
 def test_the_sample_page_has_seven_symposia() -> None:
-    found = [(s.title, s.day, s.month, s.time, s.zone, s.precision, s.sources["year"]) for s in read(SAMPLE).symposia]
+    found = [
+        (s.title, s.day, s.month, s.time, s.zone, s.precision, s.sources["year"])
+        for s in read(SAMPLE).symposia
+    ]
     noon = (time(12), "America/New_York", Precision.DATETIME)
     explicit, weekday = FieldSource.EXPLICIT, FieldSource.WEEKDAY
     assert found == [
@@ -52,13 +64,21 @@ def test_the_sample_page_has_seven_symposia() -> None:
         ("We Charge Genocide: Anti-Black Racism & Genocide", date(2024, 9, 27), (2024, 9), *noon, weekday),
         (
             "Stochastic v. Defined Intent: Femicide, Anti-Trans Genocide, and LGBTQ+ Hate",
-            date(2024, 11, 15), (2024, 11), *noon, explicit,
+            date(2024, 11, 15),
+            (2024, 11),
+            *noon,
+            explicit,
         ),
         (
             "Online Global Youth Summit in Genocide Prevention",
-            None, (2024, 12), None, None, Precision.MONTH, explicit,
+            None,
+            (2024, 12),
+            None,
+            None,
+            Precision.MONTH,
+            explicit,
         ),
-    ]  # fmt: skip
+    ]
 
 
 def test_only_the_inferred_year_needs_confirmation() -> None:
@@ -122,7 +142,9 @@ def test_a_lone_line_is_offered_not_taken() -> None:
 
 def test_a_line_among_others_that_cannot_be_read_is_listed() -> None:
     page = read(
-        'Friday, May 3, 2024, 12noon ET, "One"\nFriday 24 May at noon: Two\nFriday, July 26, 2024, 12noon ET, "Three"'
+        'Friday, May 3, 2024, 12noon ET, "One"\n'
+        "Friday 24 May at noon: Two\n"
+        'Friday, July 26, 2024, 12noon ET, "Three"'
     )
     assert [s.title for s in page.symposia] == ["One", "Three"]
     (unread,) = page.unread
@@ -143,7 +165,9 @@ def test_a_line_among_others_that_cannot_be_read_is_listed() -> None:
 def test_what_leaves_a_question_open_is_held(line: str, words: str) -> None:
     page = read(f'{line}\nFriday, July 26, 2024, 12noon ET, "Other"')
     assert words in (page.symposia[0].held or "")
-    assert page.symposia[0].precision is not Precision.DATETIME or "clocks change" in (page.symposia[0].held or "")
+    assert page.symposia[0].precision is not Precision.DATETIME or "clocks change" in (
+        page.symposia[0].held or ""
+    )
     assert len(page.questions) == 1
 
 
@@ -162,7 +186,7 @@ STATEMENT = "A Title\n\nJuly 17, 2021\n\nFirst paragraph.\n\n{middle}\n\nLast pa
         "December 15, 2020, the last of them went home.",
         "November 9, 2020, a ceasefire was signed.\n\nDecember 15, 2020, one side had kept it.",
         "December 15, 2020 was a Tuesday.",
-        "They had to return everyone, and on the day that had been agreed, which was\nDecember 15, 2020, one had.",
+        "They had to return everyone, and on the agreed day, which was\nDecember 15, 2020, one had.",
         "As part of the negotiations, a series of talks began.",
         "Since 1923, and © 1994 by nobody, the region changed.",
     ],
@@ -225,6 +249,7 @@ def test_what_is_no_page_is_refused_with_the_next_step(text: str, words: str) ->
     assert any(step in str(refused.value) for step in ("Save", "Copy", "copy"))
 
 
+@settings(deadline=None)
 @given(st.text(max_size=500))
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:
@@ -234,9 +259,9 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     assert all(draft.key for draft in (*page.statements, *page.symposia))
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.permutations([line for line in SAMPLE.splitlines() if "ET," in line or "TBA" in line]))
 def test_in_any_order_no_line_is_lost_and_no_year_is_wrong(lines: list[str]) -> None:
     page = read("\n".join(lines))
     assert len(page.symposia) == 7
-    assert all(s.held or s.month and s.month[0] == 2024 for s in page.symposia)
+    assert all(s.held or (s.month and s.month[0] == 2024) for s in page.symposia)

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailer.ingest.dates import MONTHS, WEEKDAYS, DateLine, read_line
@@ -82,12 +82,14 @@ def test_leap_day_is_found_only_in_leap_years() -> None:
     assert dated("Friday, February 29, A", fetched_on=date(2025, 1, 1))[0].held is not None
 
 
+@settings(deadline=None)
 @given(st.dates(date(1950, 1, 1), date(2150, 12, 31)), st.integers(-2, 2))
 def test_an_inferred_year_always_fits_and_is_the_only_one(day: date, away: int) -> None:
     text = f"{WEEKDAYS[day.weekday()]}, {MONTHS[day.month]} {day.day}, T"
     assert dated(text, fetched_on=date(day.year + away, 1, 1))[0].day == day
 
 
+@settings(deadline=None)
 @given(st.dates(date(1950, 1, 1), date(2150, 12, 31)), st.integers(0, 6))
 def test_what_is_inferred_is_never_another_weekday(day: date, weekday: int) -> None:
     found = dated(f"{WEEKDAYS[weekday]}, {MONTHS[day.month]} {day.day}, T", fetched_on=day)[0]

@@ -18,6 +18,7 @@ from mailer.messages.templates import direction, neutral_name, render
 from mailer.vocabulary import MailingKind
 from tests.messages.mail_samples import Size
 from tests.messages.whole_mails import (
+    FILLER,
     LEAVABLE_KINDS,
     SYMPOSIUM_KINDS,
     TOPIC_KINDS,
@@ -54,7 +55,6 @@ RELATIVE_DAYS = re.compile(
 ARABIC_LETTER = re.compile(r"[\u0600-\u06ff]{2}")
 LATIN_WORD = re.compile(r"[A-Za-z]{2,}")
 DIRECTION_MARKS = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-FILLER = "\u034f\u200c\u00a0"
 
 
 def pixels(value: str) -> float:

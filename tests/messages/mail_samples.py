@@ -31,7 +31,7 @@ from mailer.vocabulary import MailingKind, Precision
 ZONE = "America/New_York"
 DAY = dt.date(2024, 9, 27)
 NOON = dt.time(12)
-STARTS = instant(DAY, NOON, ZONE)
+_MOVED_TO = 13
 
 
 class Size(StrEnum):
@@ -247,7 +247,7 @@ def _campaign(language: str, size: Size) -> CampaignFacts:
 
 
 def _change(language: str, size: Size) -> ChangeFacts:
-    now = symposium(language, size, hour=13)
+    now = symposium(language, size, hour=_MOVED_TO)
     if size is Size.BARE:
         return ChangeFacts(
             symposium=now,
@@ -296,11 +296,12 @@ def facts(kind: MailingKind, language: str, size: Size = Size.TYPICAL) -> Facts:
             return WelcomeFacts(topic_names=names)
 
 
-def values(language: str, *, name: str = "Anahit") -> dict[str, str]:
+def values(kind: MailingKind, language: str, *, name: str = "Anahit") -> dict[str, str]:
     """A reader in Yerevan: a value for every slot a template may hold."""
+    starts = instant(DAY, dt.time(_MOVED_TO if kind is MailingKind.CHANGE else NOON.hour), ZONE)
     return {
         "first_name": name,
-        "local_time": reader_line(STARTS, ZONE, "Asia/Yerevan", language) or "",
+        "local_time": reader_line(starts, ZONE, "Asia/Yerevan", language) or "",
         "unsubscribe_url": "https://www.example.org/u/ddf2b2kq5v7wq3p6",
         "preferences_url": "https://www.example.org/p/ddf2b2kq5v7wq3p6",
         "confirm_url": "https://www.example.org/c/ddf2b2kq5v7wq3p6",

@@ -2,9 +2,9 @@
 
 import dataclasses
 
-import html5lib
+import html5lib  # type: ignore[import-untyped]
 import pytest
-from html5lib.constants import E as REASONS
+from html5lib.constants import E as REASONS  # type: ignore[import-untyped]
 
 from mailer.messages.facts import WelcomeFacts
 from mailer.vocabulary import MailingKind

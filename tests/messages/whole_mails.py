@@ -28,6 +28,8 @@ SYMPOSIUM_KINDS = (
     MailingKind.CHANGE,
     MailingKind.CANCELLATION,
 )
+# What stands behind the preheader so that nothing else shows in a list of mails.
+FILLER = "\u034f\u200c\u00a0"
 # Said by the web part, not by the mail.
 ENVELOPE = {
     "to_address": "reader@example.org",
@@ -83,7 +85,7 @@ def headers(kind: MailingKind) -> MailingHeaders:
 def whole_mail(kind: MailingKind, language: str, size: Size = Size.TYPICAL, name: str = "Anahit") -> Mail:
     facts, organisation = mail_samples.facts(kind, language, size), mail_samples.organisation(size)
     rendered = templates.render(kind, language, facts, organisation)
-    values = mail_samples.values(language, name=name)
+    values = mail_samples.values(kind, language, name=name)
     octets = compile_form(rendered, headers(kind)).fill(ENVELOPE | values)
     message = message_from_bytes(octets, policy=default)
     assert isinstance(message, EmailMessage)

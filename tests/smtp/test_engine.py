@@ -10,6 +10,7 @@ import pytest
 from mailer.smtp.letter import Letter
 from mailer.smtp.limits import Limits
 from mailer.smtp.outcome import Fault, Outcome, Phase, Reason, Verdict
+from mailer.smtp.pipeline import Pipeline
 from mailer.smtp.relay import Relay
 
 Make = Callable[..., Any]
@@ -321,13 +322,25 @@ def test_an_unused_connection_says_goodbye_by_itself(raw_server: Make, engine: M
     assert server.connections == 2
 
 
-def test_a_connection_past_its_age_makes_way(inbox: Any, engine: Make, letter: Make) -> None:
-    sender = engine(inbox.url, limits=Limits(reuse=0.001))
-    batch = [letter(number, size=500_000) for number in range(1, 9)]
-    outcomes = by_id(list(sender.send(batch)))
+def test_a_connection_past_its_age_makes_way(
+    inbox: Any, engine: Make, letters: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Pipeline, "too_old", property(lambda connection: connection.replies_credited >= 3))
+    sender = engine(inbox.url)
+    outcomes = by_id(list(sender.send(letters(8))))
     assert {outcome.verdict for outcome in outcomes.values()} == {Verdict.SENT}
     assert inbox.ids == list(range(1, 9))
-    assert 1 < inbox.connections <= 8
+    assert inbox.connections == 2  # the fourth letter was on its way when the third was answered
+    sender.close()
+    assert inbox.quits == 2
+
+
+def test_connections_that_are_too_old_at_once_do_not_go_on_for_ever(
+    inbox: Any, engine: Make, letters: Make
+) -> None:
+    outcomes = by_id(list(engine(inbox.url, limits=Limits(reuse=-1)).send(letters(3))))
+    assert {outcome.fault for outcome in outcomes.values()} == {Fault.RELAY}
+    assert inbox.connections == 3
 
 
 def test_neither_letter_nor_relay_shows_what_it_must_not(letter: Make) -> None:

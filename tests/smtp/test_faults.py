@@ -159,7 +159,7 @@ def test_a_server_that_stops_reading_is_left_within_the_block_limit(
         raise EOFError
 
     server = raw_server(script, lambda wire: (wire.greet(), wire.take_all()))
-    sender = engine(server.url, limits=IMPATIENT)
+    sender = engine(server.url, limits=Limits(block=0.3))
     outcomes = by_id(list(sender.send([letter(1, size=20_000_000), letter(2)])))
     assert (outcomes[1].verdict, outcomes[1].reason) == (Verdict.DEFERRED, Reason.TIMEOUT)
     assert outcomes[2].verdict is Verdict.SENT
@@ -361,14 +361,18 @@ def test_354_although_the_sender_was_refused_ends_the_connection(
     def script(wire: Any) -> None:
         wire.greet()
         wire.expect(b"MAIL")
+        wire.expect(b"RCPT")
+        wire.expect(b"DATA")
         wire.send(b"550 5.7.1 go away\r\n250 ok\r\n354 go ahead\r\n")
-        wire.wait_for_close()
+        wire.line()
+        wire.server.surprises.append(b"more bytes")
 
     server = raw_server(script, lambda wire: (wire.greet(), wire.take_all()))
     outcomes = by_id(list(engine(server.url).send(letters(2))))
     assert (outcomes[1].phase, outcomes[1].code) == (Phase.MAIL, 550)
     assert outcomes[2].verdict is Verdict.SENT
     assert server.bodies == [2]
+    assert server.surprises == []
 
 
 @pytest.mark.parametrize("extensions", [PIPELINED, LOCK_STEP])

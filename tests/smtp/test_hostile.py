@@ -17,7 +17,7 @@ from mailer.smtp.limits import Limits
 from mailer.smtp.outcome import Outcome, Phase, Reason, Verdict
 
 Make = Callable[..., Any]
-LETTERS = 120
+LETTERS = 80
 PATIENCE = Limits(mail=0.5, rcpt=0.5, data=0.5, dot=0.5, block=0.5, reset=0.5, quit=0.5, greeting=5, ehlo=5)
 
 
@@ -117,7 +117,7 @@ def check(whim: Whim, number: int, outcome: Outcome, journal: Any) -> None:
 
 
 @pytest.mark.parametrize("pipelining", [True, False])
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(8))
 def test_against_a_server_of_many_whims(
     raw_server: Make, engine: Make, letters: Make, journal: Journal, seed: int, pipelining: bool
 ) -> None:

@@ -39,12 +39,12 @@ class Visitor:
     def press(self, path: str, action: str, **typed: Any) -> httpx.Response:
         """Open a page and send the form that leads to `action` with its hidden fields, as a browser would."""
         page = LexborHTMLParser(self.get(path).text)
-        forms = [form for form in page.css("form") if (form.attributes.get("action") or "").split("?")[0] == action]
-        assert forms, (action, [form.attributes.get("action") for form in page.css("form")])
+        forms = {str(form.attributes.get("action")).split("?")[0]: form for form in page.css("form")}
+        assert action in forms
         fields: dict[str, Any] = {}
-        for field in forms[0].css("input[type=hidden]"):
+        for field in forms[action].css("input[type=hidden]"):
             fields.setdefault(str(field.attributes["name"]), []).append(field.attributes.get("value") or "")
-        return self.post(str(forms[0].attributes["action"]), data={**fields, **typed})
+        return self.post(str(forms[action].attributes["action"]), data={**fields, **typed})
 
 
 def words(answer: httpx.Response) -> str:

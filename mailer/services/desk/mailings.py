@@ -59,7 +59,7 @@ def accounts(session: Session, limit: int = 1_000) -> list[Account]:
 
 def pause(session: Session, mailing: Mailing, *, actor: str, now: datetime) -> None:
     """Hold a mailing back: nothing of it is claimed any more, what is on the wire arrives."""
-    if mailing.state not in {MailingState.EXPANDING, MailingState.SENDING}:
+    if mailing.state not in UNFINISHED - {MailingState.PAUSED}:
         raise MailingRefusal(
             f"This mailing is {mailing.state.value}; only one that is being sent can be paused."
         )

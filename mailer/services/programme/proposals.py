@@ -27,11 +27,15 @@ def open_ones(session: Session) -> list[Proposal]:
 def find(session: Session, number: int) -> Proposal:
     found = session.get(Proposal, number)
     if found is None or found.state is not ProposalState.OPEN:
-        raise ProposalRefusal(f"No open proposal has the number {number}. List them with: mailer proposal list")
+        raise ProposalRefusal(
+            f"No open proposal has the number {number}. List them with: mailer proposal list"
+        )
     return found
 
 
-def accept(session: Session, house: House, proposal: Proposal, *, actor: str, now: datetime) -> Mailing | None:
+def accept(
+    session: Session, house: House, proposal: Proposal, *, actor: str, now: datetime
+) -> Mailing | None:
     """Make the change; attendees of an announced symposium are told of a new date. Returns that notice."""
     if proposal.symposium_id is None:
         raise ProposalRefusal(
@@ -62,14 +66,15 @@ def _new_date(
 def moment_with(old: Moment, proposal: Proposal) -> Moment:
     """The old date with what the page says in its place."""
     new = {field: pair[1] for field, pair in proposal.changes.items()}
+    old_time = old.wall_time.isoformat() if old.wall_time else None
     day, month = new.get("day"), new.get("month")
     read_day = date.fromisoformat(day) if day else date.fromisoformat(f"{month}-01") if month else old.day
-    wall = new["time"] if "time" in new else None
+    wall = new.get("time", old_time)
     return Moment(
         precision=Precision(new["precision"]) if new.get("precision") else old.precision,
         day=read_day,
-        wall_time=time.fromisoformat(wall) if wall else None if "time" in new else old.wall_time,
-        zone=new["zone"] if "zone" in new else old.zone,
+        wall_time=time.fromisoformat(wall) if wall else None,
+        zone=new.get("zone", old.zone),
     )
 
 

@@ -54,7 +54,8 @@ def expand_mailing(
         people = AUDIENCES[mailing.kind](mailing, slot)
     added = audience.expand(session, mailing, slot, people)
     if mailing.state is MailingState.EXPANDING or added:
-        mailing.state, mailing.finished_at = MailingState.SENDING, None
+        ahead = mailing.due_at > now
+        mailing.state, mailing.finished_at = MailingState.SCHEDULED if ahead else MailingState.SENDING, None
         hint_after_commit(session, Task.SEND_DUE)
     return added
 
@@ -64,7 +65,7 @@ def _may_expand(mailing: Mailing, now: datetime) -> bool:
         return True
     if mailing.kind not in GROWING or now > mailing.expires_at:
         return False
-    return mailing.state in {MailingState.SENDING, MailingState.DONE}
+    return mailing.state in {MailingState.SCHEDULED, MailingState.SENDING, MailingState.DONE}
 
 
 def _near_generations(session: Session, mailing: Mailing) -> set[int]:

@@ -12,7 +12,7 @@ from mailer.db.mailings import OPEN, Attempt, Delivery, Mailing
 from mailer.db.outbox import Candidate, Settlement
 from mailer.db.programme import Registration
 from mailer.smtp.outcome import Fault, Outcome, Reason, Verdict, decided_here
-from mailer.vocabulary import DeliveryState, DoubtPolicy, MailingState
+from mailer.vocabulary import DeliveryState, DoubtPolicy, MailingKind, MailingState
 
 LADDER_MINUTES = (5, 15, 30, 60, 120, 240)
 JITTER = 0.2
@@ -97,11 +97,21 @@ def _remember_what_was_told(session: Session, sent: Sequence[Candidate]) -> None
 
 
 def finish(session: Session, now: datetime) -> int:
-    """Close every mailing that has nothing open any more; doubt stays shown. Returns how many."""
+    """Close every mailing that has nothing open any more; doubt stays shown. Returns how many.
+
+    A reminder stays open until it is over, because whoever registers still joins it.
+    """
+    session.execute(
+        update(Mailing)
+        .where(Mailing.state == MailingState.SCHEDULED, Mailing.due_at <= now)
+        .values(state=MailingState.SENDING)
+        .execution_options(synchronize_session=False)
+    )
     closing = (
         update(Mailing)
         .where(
             Mailing.state == MailingState.SENDING,
+            (Mailing.kind != MailingKind.REMINDER) | (Mailing.expires_at <= now),
             ~exists().where(Delivery.mailing_id == Mailing.id, Delivery.state.in_(OPEN)),
         )
         .values(state=MailingState.DONE, finished_at=now)
