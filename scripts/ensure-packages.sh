@@ -1,7 +1,7 @@
 #!/bin/sh
-# Sees to what the tests need beside Python: Redis, a browser, and fonts for its eight languages.
-# Installs it where that needs no password. Elsewhere it says what is missing: with CI=true that is
-# a failure, on a person's machine the tests that need it are skipped and say so.
+# Sees to what the tests need beside Python: Redis, a browser with fonts for eight languages, and a second
+# reader of calendars. Installs it where that needs no password. Elsewhere it says what is missing: with
+# CI=true that is a failure, on a person's machine the tests that need it are skipped and say so.
 # PostgreSQL comes with the Python packages. Speaks on stderr only.
 set -eu
 cd "$(dirname "$0")/.."
@@ -21,12 +21,17 @@ has_package() {
 
 has_font() { has_command fc-list && [ -n "$(fc-list ":lang=$1" family)" ]; }
 
+has_library() {
+    .venv/bin/python -c 'import sys; from ctypes.util import find_library; sys.exit(not find_library(sys.argv[1]))' "$1"
+}
+
 find_missing() {
     missing=""
     has_command redis-server || missing="$missing redis-server"
     has_command chromium chromium-browser || missing="$missing chromium"
     has_package fonts-noto-core || has_font hy || missing="$missing fonts-noto-core"
     has_package fonts-noto-cjk || has_font zh || missing="$missing fonts-noto-cjk"
+    has_library ical || missing="$missing libical3"
 }
 
 as_root() {

@@ -64,7 +64,7 @@ class _Handler:
     def __init__(self, server: MailServer) -> None:
         self._server = server
 
-    async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
+    async def handle_RCPT(
         self, _smtp: SMTP, _session: Any, envelope: Any, address: str, _options: list[str]
     ) -> str:
         reply = self._server.reply_to_recipient(address)
@@ -72,7 +72,7 @@ class _Handler:
             envelope.rcpt_tos.append(address)
         return reply or "250 2.1.5 OK"
 
-    async def handle_DATA(self, _smtp: SMTP, _session: Any, envelope: Any) -> str:  # noqa: N802
+    async def handle_DATA(self, _smtp: SMTP, _session: Any, envelope: Any) -> str:
         reply = self._server.reply_to_data(envelope.rcpt_tos[0])
         if reply is None:
             taken = [Taken(envelope.mail_from, to, envelope.original_content) for to in envelope.rcpt_tos]

@@ -8,7 +8,7 @@ import signal
 import threading
 
 import uvicorn
-from celery.beat import Beat
+from celery.beat import Scheduler, Service
 
 from mailer import mx
 from mailer.services.house import open_house
@@ -58,6 +58,7 @@ def worker(queues: frozenset[Queue]) -> None:
             without_gossip=True,
             without_mingle=True,
             without_heartbeat=True,
+            quiet=True,
             loglevel="WARNING",
             hostname=f"{name}@%h",
         )
@@ -70,8 +71,11 @@ def beat() -> None:
     from workers.celery import app
 
     house = open_house(current())
+    service = Service(app, scheduler_cls=Scheduler, max_interval=1)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_signal: service.stop())
     with beating(house, "beat"):
-        Beat(app=app, scheduler_cls="celery.beat:Scheduler", max_interval=1, loglevel="WARNING").run()
+        service.start()
 
 
 def inbound() -> None:

@@ -121,7 +121,7 @@ def read_people(
         default_topics=(DEFAULT_TOPIC,) if DEFAULT_TOPIC in known_topics else (),
         default_language=default_language,
         languages=known_languages,
-        zones=frozenset(available_timezones()),
+        zones=frozenset(zone for zone in available_timezones() if _is_place(zone)) | {"UTC"},
     )
     return _people(table.rows, table.header, columns, known)
 
@@ -135,6 +135,11 @@ def write_rejects(stream: BinaryIO, rejects: Sequence[Reject]) -> None:
     if any(reject.header != header for reject in rejects):
         raise ValueError("Rejects of files with different columns need a file each.")
     write_table(stream, (REASON, *header), ((reject.sentence, *reject.cells) for reject in rejects))
+
+
+def _is_place(zone: str) -> bool:
+    """True for Area/City names. EST, Etc/GMT+5 and their like are fixed offsets: an hour off all summer."""
+    return "/" in zone and not zone.startswith(("Etc/", "SystemV/"))
 
 
 def language_tag(word: str) -> str | None:

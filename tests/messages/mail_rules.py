@@ -133,6 +133,13 @@ def r4(mail: Mail) -> Iterator[str]:
     for card in mail.document.css("td.card-cell"):
         if f"border-{side}" not in style_of(card) or f"border-{other}" in style_of(card):
             yield "the card's border is on the wrong side"
+    for node in mail.document.css("blockquote, ul, ol"):
+        way = next(n.attributes["dir"] for n in ancestors(node) if n.attributes.get("dir"))
+        style, far = style_of(node), "right" if way == "ltr" else "left"
+        shorthand = style.get("padding", "0").split()
+        spaces = dict(zip(("top", "right", "bottom", "left"), shorthand * 4, strict=False))
+        if f"border-{far}" in style or style.get(f"padding-{far}", spaces[far]) != "0":
+            yield f"a {node.tag} is set off on the wrong side: {style}"
     for node, words in text_nodes(one(mail, "body")):
         around = list(ancestors(node))
         if direction(mail.language) == "rtl" and LATIN_WORD.search(words):

@@ -39,6 +39,8 @@ BREAKS: list[tuple[Rule, MailingKind, str, str, str]] = [
     (rules.r4, MailingKind.REMINDER, "html", "border-right:4px", "border-left:4px"),
     (rules.r4, MailingKind.REMINDER, "html", '<bdi>Ararat Institute', '<b>Ararat Institute'),
     (rules.r4, MailingKind.REMINDER, "html", "line-height:28px", "line-height:20px"),
+    (rules.r4, MailingKind.STATEMENT_ALERT, "html", "padding:2px 16px 2px 0", "padding:2px 0 2px 16px"),
+    (rules.r4, MailingKind.STATEMENT_ALERT, "html", "padding-right:24px", "padding-left:24px"),
     (rules.r5, MailingKind.REMINDER, "html", 'cellspacing="0"', 'cellspacing="2"'),
     (rules.r5, MailingKind.REMINDER, "html", 'role="presentation"', "x"),
     (rules.r6, MailingKind.REMINDER, "html", "max-width:600px", "max-width:700px"),

@@ -560,6 +560,54 @@ def test_a_relay_that_will_not_carry_letters_stops_the_call(
     assert server.bodies == [1, 2]
 
 
+def test_a_quota_used_up_at_the_dot_holds_the_next_letter_back(
+    raw_server: Make, engine: Make, letters: Make, journal: Journal
+) -> None:
+    def script(wire: Any) -> None:
+        wire.greet()
+        wire.take(2)
+        wire.envelope()
+        wire.body()
+        for word in (b"MAIL", b"RCPT", b"DATA"):
+            wire.expect(word)
+        wire.send(b"454 4.7.0 daily message quota exceeded\r\n250 ok\r\n250 ok\r\n354 go ahead\r\n")
+        wire.body()
+
+    server = raw_server(script)
+    outcomes = by_id(list(engine(server.url, journal=journal).send(letters(6))))
+    assert [number for number, o in sorted(outcomes.items()) if o.verdict is Verdict.SENT] == [1, 2]
+    left = [outcomes[number] for number in range(3, 7)]
+    assert {(o.verdict, o.fault, o.reason) for o in left} == {
+        (Verdict.DEFERRED, Fault.RELAY, Reason.THROTTLED)
+    }
+    assert server.bodies == [1, 2, 3]
+    assert set(read(journal.path).records) == {1, 2, 3}
+
+
+@pytest.mark.parametrize("word", [b"RCPT", b"DATA"])
+def test_a_connection_that_worked_and_is_lost_inside_a_transaction_defers_that_letter(
+    raw_server: Make, engine: Make, letters: Make, word: bytes
+) -> None:
+    def script(wire: Any) -> None:
+        wire.greet()
+        wire.take(2)
+        while not wire.line().startswith(word):
+            wire.send(b"250 ok\r\n")
+
+    server = raw_server(script, lambda wire: (wire.greet(), wire.take_all()))
+    outcomes = by_id(list(engine(server.url).send(letters(5))))
+    assert (outcomes[3].verdict, outcomes[3].reason) == (Verdict.DEFERRED, Reason.LOST)
+    assert server.bodies == [1, 2, 4, 5]
+
+
+def test_a_yes_to_data_is_no_answer(raw_server: Make, engine: Make, letters: Make) -> None:
+    server = raw_server(until(Phase.DATA, say(b"250 ok\r\n")), lambda wire: (wire.greet(), wire.take_all()))
+    outcomes = by_id(list(engine(server.url).send(letters(3))))
+    assert (outcomes[1].verdict, outcomes[1].reason) == (Verdict.DEFERRED, Reason.PROTOCOL)
+    assert server.bodies == [2, 3]
+    assert server.connections == 2
+
+
 def test_two_connections_one_of_which_dies_lose_and_repeat_nothing(
     raw_server: Make, engine: Make, letters: Make
 ) -> None:

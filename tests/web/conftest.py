@@ -1,6 +1,5 @@
 """Fixtures of the pages: a furnished house to act on, and one with mails that is only looked at."""
 
-import shutil
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -9,14 +8,11 @@ import pytest
 import structlog
 from structlog.testing import LogCapture
 
-from mailer import settings
-from mailer.services.desk.inbox import Inbox
-from mailer.services.house import House, open_house
+from mailer.services.house import House
 from mailer.web.app import create_app
-from tests.conftest import NOON
-from tests.web.exhibit import Exhibit
+from tests.web.exhibit import Exhibit, open_exhibit
 from tests.web.scene import Scene, furnish
-from tests.web.visitor import HOST, Visitor
+from tests.web.visitor import Visitor
 
 
 class Clock:
@@ -47,16 +43,8 @@ def visitor(house: House, clock: Clock) -> Visitor:
 @pytest.fixture(scope="session")
 def exhibit(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exhibit]:
     """A furnished house on SQLite with an inbox full of real mails. Tests look at it and change nothing."""
-    data = tmp_path_factory.mktemp("exhibit") / "house"
-    shutil.copytree(sqlite_template, data)
-    chosen = settings.load(data=data, base_url=HOST, organisation="Institute for Prevention")
-    settings.use(chosen)
-    house = open_house(chosen)
-    inbox = Inbox(data / "inbox")
-    scene = furnish(house, NOON, inbox)
-    app = create_app(house, clock=lambda: NOON, inbox=inbox)
-    yield Exhibit(house=house, scene=scene, inbox=inbox, app=app)
-    house.database.engine.dispose()
+    with open_exhibit(sqlite_template, tmp_path_factory.mktemp("exhibit")) as exhibit:
+        yield exhibit
 
 
 @pytest.fixture

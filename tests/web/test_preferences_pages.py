@@ -5,6 +5,7 @@ from sqlalchemy import func, select
 
 from mailer.db.mailings import Delivery
 from mailer.db.people import Subscriber, Subscription
+from mailer.messages.when import is_zone
 from mailer.services.audience import people
 from mailer.services.house import House
 from mailer.vocabulary import SubscriptionState, SuppressionReason
@@ -100,8 +101,6 @@ def test_no_other_link_opens_preferences(exhibit: Exhibit, looker: Visitor, door
 
 
 def test_every_zone_of_the_list_can_be_stored(exhibit: Exhibit, looker: Visitor) -> None:
-    from mailer.messages.when import is_zone
-
     page = looker.see(f"/p/{exhibit.scene.preferences}")
     names = [
         str(option.attributes["value"]) for option in page.css("select option") if option.attributes["value"]

@@ -8,10 +8,13 @@ import pytest
 from icalendar import Calendar
 from selectolax.lexbor import LexborHTMLParser
 
-from mailer.db.programme import Statement
+from mailer.db.programme import Statement, StatementText
 from mailer.services.house import House
 from mailer.services.programme import statements, symposia
+from mailer.services.programme.public import symposium
+from mailer.vocabulary import StatementState
 from mailer.web.app import create_app
+from mailer.web.public.symposia import linked_data
 from tests.conftest import NOON
 from tests.services.conftest import noon
 from tests.web.conftest import Clock
@@ -72,9 +75,6 @@ def test_publishing_makes_a_statement_appear_everywhere(
 
 
 def test_the_archive_has_pages(house: House, visitor: Visitor, now: datetime) -> None:
-    from mailer.db.programme import StatementText
-    from mailer.vocabulary import StatementState
-
     assert "No statement has been published yet." in words(visitor.get("/statements"))
     with house.database.write() as session:
         for number in range(31):
@@ -183,9 +183,6 @@ def test_linked_data_says_where_a_symposium_stands(looker: Visitor) -> None:
 
 
 def test_linked_data_cannot_end_its_element(exhibit: Exhibit, now: datetime) -> None:
-    from mailer.services.programme.public import symposium
-    from mailer.web.public.symposia import linked_data
-
     with exhibit.house.database.read() as session:
         found = symposium(session, "ukraine", now)
     assert found is not None

@@ -7,12 +7,12 @@ the word stands in the ledger; without it each of them is asked first.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailer.db.people import Subscriber, Subscription, Topic
+from mailer.ingest.errors import PeopleError
 from mailer.ingest.people import Person, Reject
 from mailer.services import audit
 from mailer.services.audience import people
@@ -51,12 +51,21 @@ def import_people(
 ) -> Imported:
     """Store every good row and collect the bad ones. Importing the same file again adds nobody."""
     result = Imported()
-    for chunk in _chunks(rows):
-        good = [row for row in chunk if isinstance(row, Person)]
-        result.rejects += [row for row in chunk if isinstance(row, Reject)]
-        with house.database.write() as session:
-            _store(session, house, good, consent, now, result)
-        progress(result.rows)
+    try:
+        for chunk in _chunks(rows):
+            good = [row for row in chunk if isinstance(row, Person)]
+            result.rejects += [row for row in chunk if isinstance(row, Reject)]
+            with house.database.write() as session:
+                _store(session, house, good, consent, now, result)
+            progress(result.rows)
+    except PeopleError as problem:
+        raise PeopleError(f"{problem} The {result.rows:,} rows before that were imported.") from None
+    finally:
+        _note_import(house, result, actor, now)
+    return result
+
+
+def _note_import(house: House, result: Imported, actor: str, now: datetime) -> None:
     with house.database.write() as session:
         audit.record(
             session,
@@ -66,13 +75,21 @@ def import_people(
             now=now,
             detail={"added": result.added, "known": result.known, "rejected": len(result.rejects)},
         )
-    return result
 
 
 def _chunks(rows: Iterable[Person | Reject]) -> Iterator[list[Person | Reject]]:
-    iterator = iter(rows)
-    while chunk := list(islice(iterator, CHUNK)):
+    """Rows in handfuls; what was read before a file breaks off is handed out before the error."""
+    chunk: list[Person | Reject] = []
+    try:
+        for row in rows:
+            chunk.append(row)
+            if len(chunk) == CHUNK:
+                yield chunk
+                chunk = []
+    except PeopleError:
         yield chunk
+        raise
+    yield chunk
 
 
 def _store(

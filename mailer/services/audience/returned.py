@@ -68,8 +68,8 @@ def take(session: Session, house: House, recipient: str, data: bytes, now: datet
         delivery_id=_delivery(session, house, recipient),
         received_at=now,
     )
-    added = session.execute(statement.on_conflict_do_nothing(index_elements=["digest"]))
-    return Taken.STORED if added.rowcount else Taken.REPEATED  # type: ignore[attr-defined]
+    statement = statement.on_conflict_do_nothing(index_elements=["digest"]).returning(ReturnedMail.id)
+    return Taken.REPEATED if session.execute(statement).first() is None else Taken.STORED
 
 
 def _delivery(session: Session, house: House, recipient: str) -> int | None:

@@ -14,7 +14,7 @@ from mailer.db.mailings import Campaign, Mailing
 from mailer.db.people import Topic
 from mailer.db.programme import ReminderRule, Statement, StatementText, Symposium, SymposiumDate
 from mailer.messages import templates, words
-from mailer.messages.catalogues import gettext_for
+from mailer.messages.catalogues import still_open
 from mailer.messages.facts import (
     CampaignFacts,
     CancellationFacts,
@@ -31,13 +31,6 @@ from mailer.messages.slots import expand_placeholders
 from mailer.services.house import House
 from mailer.vocabulary import EndSource, MailingKind, Precision
 
-STILL_OPEN = {
-    Precision.DATETIME: "date to be announced",
-    Precision.DATE: "time to be announced",
-    Precision.MONTH: "date to be announced",
-    Precision.YEAR: "date to be announced",
-    Precision.NONE: "date to be announced",
-}
 PLACEHOLDERS = frozenset({"first_name"})
 FALLBACK_LANGUAGE = "en"
 
@@ -75,9 +68,13 @@ def topic_name(topic: Topic, language: str) -> str:
 
 
 def choose_language(wished: list[str], available: frozenset[str] | None = None) -> str:
-    """The first of a person's languages that the frame speaks (and that is available, if told)."""
+    """The first of a person's languages that the frame speaks (and that is available, if told).
+
+    A regional wish is met by its language: fr-CA by fr.
+    """
     offered = frozenset(templates.LANGUAGES) if available is None else available
-    return next((language for language in wished if language in offered), FALLBACK_LANGUAGE)
+    tags = (tag for wish in wished for tag in (wish, wish.partition("-")[0]))
+    return next((tag for tag in tags if tag in offered), FALLBACK_LANGUAGE)
 
 
 def campaign_facts(campaign: Campaign, topic: Topic, language: str) -> CampaignFacts:
@@ -180,5 +177,6 @@ def _in_words(precision: Precision, moment: Symposium | SymposiumDate, language:
         time=moment.wall_time,
         zone=moment.zone or "UTC",
         language=language,
-        tba=gettext_for(language).gettext(STILL_OPEN[precision]),
+        tba=still_open(language, day_known=precision is Precision.DATE),
+        with_offset=True,
     )
