@@ -44,7 +44,7 @@ class Settings(BaseSettings):
         description="The relay: smtp://user:password@host:587 or smtps://host:465. "
         "Empty: only the demo's inbox on loopback can be reached.",
     )
-    smtp_connections: int = Field(4, ge=1, le=100, description="Connections to the relay per send worker.")
+    smtp_connections: int = Field(4, ge=1, le=50, description="Connections to the relay per send worker.")
     ehlo_name: str = Field(
         "localhost", description="This host's name in EHLO; the relay's owner may ask for the real one."
     )

@@ -47,13 +47,30 @@ ROUTES = {
 
 @lru_cache(maxsize=1)
 def app() -> Celery:
-    """The Celery application of this process: hints only, early acknowledged, nothing kept."""
-    settings = current()
-    celery = Celery("mailer", set_as_current=True)
+    """The Celery application of a worker or beat: hints only, early acknowledged, nothing kept."""
+    celery = _configured("mailer", set_as_current=True)
+    if not current().embedded:
+        # Longer than a consumer's blocking read, shorter than anybody would wait for a half-open link.
+        celery.conf.broker_transport_options = _redis(socket_timeout=30)
+        celery.conf.worker_disable_prefetch = True
+    return celery
+
+
+@lru_cache(maxsize=1)
+def _giver() -> Celery:
+    """The application through which hints are given: it has half a second, whatever the broker does."""
+    celery = _configured("mailer-hints", set_as_current=False)
+    if not current().embedded:
+        celery.conf.broker_transport_options = _redis(socket_timeout=PATIENCE)
+    return celery
+
+
+def _configured(name: str, *, set_as_current: bool) -> Celery:
+    celery = Celery(name, set_as_current=set_as_current)
     celery.conf.update(
-        broker_url=settings.broker_url or "memory://localhost",
+        broker_url=current().broker_url or "memory://localhost",
         broker_connection_retry_on_startup=True,
-        broker_transport_options=_transport(settings.embedded),
+        broker_transport_options={"polling_interval": 0.05},
         task_serializer="json",
         accept_content=["json"],
         task_ignore_result=True,
@@ -61,7 +78,6 @@ def app() -> Celery:
         task_default_queue=Queue.SWEEP.value,
         task_routes={task.value: {"queue": queue.value} for task, queue in ROUTES.items()},
         worker_prefetch_multiplier=1,
-        worker_disable_prefetch=not settings.embedded,
         worker_hijack_root_logger=False,
         worker_send_task_events=False,
         enable_utc=True,
@@ -70,11 +86,9 @@ def app() -> Celery:
     return celery
 
 
-def _transport(embedded: bool) -> dict[str, Any]:
-    if embedded:
-        return {"polling_interval": 0.05}
+def _redis(*, socket_timeout: float) -> dict[str, Any]:
     return {
-        "socket_timeout": 30,  # longer than the blocking read of a consumer, shorter than a half-open link
+        "socket_timeout": socket_timeout,
         "socket_connect_timeout": PATIENCE,
         "socket_keepalive": True,
         "health_check_interval": 15,
@@ -93,7 +107,7 @@ def hint(task: Task, number: int | None = None) -> bool:
         return False
     arguments = [] if number is None else [number]
     try:
-        app().send_task(task.value, args=arguments, expires=LIFETIME, retry=False, ignore_result=True)
+        _giver().send_task(task.value, args=arguments, expires=LIFETIME, retry=False, ignore_result=True)
     except (OperationalError, OSError, ConnectionError):
         _Broker.silent_until = time.monotonic() + SILENCE
         return False

@@ -64,6 +64,7 @@ def running(chosen: Settings) -> Iterator[Embedded]:
         stack.enter_context(_door(mx.Inbound(house, clock), chosen.mx_host, chosen.mx_port, "MAILER_MX_PORT"))
         stack.enter_context(_worker())
         stack.enter_context(_web(house, inbox, listening))
+        stack.callback(tasks.stopping.set)  # the first thing on the way out: no further slice is claimed
         yield Embedded(house, inbox, chosen.base_url, stack)
 
 

@@ -12,7 +12,7 @@ from mailer.db import migrate as migrations
 from mailer.keys import Family
 from mailer.services.desk import health as signs
 from mailer.services.desk.rotation import reseal
-from mailer.services.house import open_house
+from mailer.services.house import found_ring, open_house
 from mailer.settings import current
 
 keys = typer.Typer(help="The key ring: without it nobody in the database can be read.", no_args_is_help=True)
@@ -23,6 +23,7 @@ ROTATING = (Family.SEAL, Family.TOKEN, Family.MESSAGE)
 @terminal.command
 def migrate() -> None:
     """Bring the database's tables up to date. Safe to repeat, and for two processes at once."""
+    found_ring(current())
     reached = migrations.migrate(open_house(current(), checked=False).database)
     terminal.say(f"The database is now at revision {reached}." if reached else "The database was up to date.")
 

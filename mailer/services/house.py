@@ -100,12 +100,18 @@ def open_house(settings: Settings, *, checked: bool = True) -> House:
     return house
 
 
+def found_ring(settings: Settings) -> None:
+    """Make the folder and key ring of a new embedded house; a house that has either keeps it."""
+    if settings.database_url or settings.keys or (settings.data / "mailer.db").exists():
+        return
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not settings.key_ring.exists():
+        keys.create(settings.key_ring)
+
+
 def found_house(settings: Settings) -> House:
     """Open the embedded house, making its folder, key ring and tables when they are not there yet."""
-    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    fresh_database = not (settings.data / "mailer.db").exists() and not settings.database_url
-    if fresh_database and not settings.key_ring.exists() and not settings.keys:
-        keys.create(settings.key_ring)
+    found_ring(settings)
     house = open_house(settings, checked=False)
     migrate.migrate(house.database)
     _check_ring(house)

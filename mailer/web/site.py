@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import Depends, Request
@@ -98,4 +98,3 @@ def make_visit(site: Site, path: str, query: Mapping[str, str], headers: Mapping
 
 
 Visiting = Annotated[Visit, Depends(visit_of)]
-Facts = dict[str, Any]

@@ -25,6 +25,10 @@ WATCH = (
     "window.__csp=[];"
     "addEventListener('securitypolicyviolation',e=>__csp.push(e.violatedDirective+' '+e.blockedURI))"
 )
+SPACING = (
+    "* {line-height: 1.5 !important; letter-spacing: .12em !important; word-spacing: .16em !important}"
+    "p {margin-bottom: 2em !important}"
+)
 LOOKS: dict[str, dict[str, Any]] = {
     "light": {"viewport": {"width": 1100, "height": 800}, "color_scheme": "light"},
     "dark": {"viewport": {"width": 1100, "height": 800}, "color_scheme": "dark"},
@@ -77,7 +81,7 @@ def serving(exhibit: Exhibit) -> Iterator[Serving]:
 
 @contextmanager
 def watched(browser: Browser, **context: Any) -> Iterator[tuple[Page, list[str]]]:
-    """A page in a context of its own, and the list of what its console, its policy or the network complain of."""
+    """A page in a context of its own, and the list of what its console complains of."""
     opened = browser.new_context(**context)
     complaints: list[str] = []
     opened.add_init_script(WATCH)
@@ -178,9 +182,9 @@ def test_wide_letters_and_lines_break_nothing(
     with watched(chromium, viewport={"width": 320, "height": 600}) as (page, _):
         page.goto(serving.url + path.format(**vars(exhibit.scene)))
         page.evaluate(
-            "() => {const s = new CSSStyleSheet(); s.replaceSync('* {line-height: 1.5 !important;"
-            "letter-spacing: .12em !important; word-spacing: .16em !important} p {margin-bottom: 2em !important}');"
-            "document.adoptedStyleSheets = [s]}"
+            "rules => {const sheet = new CSSStyleSheet(); sheet.replaceSync(rules);"
+            "document.adoptedStyleSheets = [sheet]}",
+            SPACING,
         )
         assert overflow(page) == []
 

@@ -64,16 +64,18 @@ def test_serve_may_be_stopped_and_started_at_will(tmp_path: Path, server: MailSe
     installation = Installation(house, environment, tmp_path, 0)
     addresses = fill(installation)
     installation.run("statement", "publish", "s")
-    for threshold in (30, 100, 200, READERS):
-        with (tmp_path / "serve.log").open("ab") as log:
+    log_file = tmp_path / "serve.log"
+    for start, threshold in enumerate((30, 100, 200, READERS), start=1):
+        with log_file.open("ab") as log:
             process = subprocess.Popen([str(MAILER), "serve"], env=environment, stdout=log, stderr=log)
         wait_until(lambda least=threshold: len(server.mails) >= least, f"{threshold} mails arrived")
+        wait_until(lambda times=start: log_file.read_text().count("is open") == times, "the house is open")
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=60) == 0, (tmp_path / "serve.log").read_text()
+        assert process.wait(timeout=60) == 0, log_file.read_text()
     assert Counter(mail.recipient for mail in server.mails) == Counter(addresses)
     (books,) = json.loads(installation.run("mailing", "list", "--json"))
     assert (books["sent"], books["in_doubt"], books["open"]) == (READERS, 0, 0)
-    assert "canary" not in (tmp_path / "serve.log").read_text().lower()
+    assert "canary" not in log_file.read_text().lower()
     house.database.engine.dispose()
 
 

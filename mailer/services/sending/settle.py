@@ -26,6 +26,8 @@ STATE_OF = {
     Verdict.IN_DOUBT: DeliveryState.IN_DOUBT,
 }
 
+# Claimed and not offered to any server, so it may simply be claimed again.
+GIVEN_BACK = decided_here(Verdict.DEFERRED, Fault.NONE, Reason.STOPPED, retry_after=0.0)
 UNFIT = decided_here(Verdict.FAILED, Fault.SENDER, Reason.RENDER)  # the mail could not be composed
 
 

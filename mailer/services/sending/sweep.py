@@ -20,14 +20,13 @@ from mailer.db.mailings import Claim, Delivery, Mailing
 from mailer.db.outbox import Candidate
 from mailer.services.house import House
 from mailer.services.sending.expand import expand_mailing
-from mailer.services.sending.settle import finish, retry_doubtful, settle
+from mailer.services.sending.settle import GIVEN_BACK, finish, retry_doubtful, settle
 from mailer.smtp import journal
 from mailer.smtp.outcome import Fault, Outcome, Reason, Verdict, decided_here
 from mailer.vocabulary import MailingState
 from mailer.wake import Task
 
 _IN_DOUBT = decided_here(Verdict.IN_DOUBT, Fault.NONE, Reason.LOST)
-_NOT_SENT = decided_here(Verdict.DEFERRED, Fault.NONE, Reason.STOPPED, retry_after=0.0)
 
 
 @dataclass(frozen=True)
@@ -139,7 +138,7 @@ def _outcome_of(delivery: Delivery, contents: journal.JournalContents | None) ->
     record = contents.records.get(delivery.id)
     if record is None or record.fence != delivery.fence:
         tail_may_miss = contents.damaged > 0 or contents.boot_id != journal.current_boot_id()
-        return _IN_DOUBT if tail_may_miss else _NOT_SENT
+        return _IN_DOUBT if tail_may_miss else GIVEN_BACK
     if record.reply is not None:
         return record.reply
-    return _IN_DOUBT if record.dot else _NOT_SENT
+    return _IN_DOUBT if record.dot else GIVEN_BACK
