@@ -1,6 +1,7 @@
 """From the trigger to the bytes in a real SMTP server, through the processes of docker-compose.yml."""
 
 import json
+import signal
 from collections import Counter
 from datetime import UTC, date, datetime
 
@@ -125,3 +126,23 @@ def test_a_rolling_restart_under_load_loses_and_repeats_nothing(
 def account_of(installation: Installation) -> dict[str, int]:
     (only,) = json.loads(installation.run("mailing", "list", "--json"))
     return dict(only)
+
+
+def test_a_killed_worker_loses_nobody_and_repeats_nobody(
+    installation: Installation, server: MailServer
+) -> None:
+    addresses = fill(installation)
+    installation.run("statement", "publish", "s")
+    for threshold in (40, 150):
+        wait_until(lambda least=threshold: len(server.mails) >= least, f"{threshold} mails arrived")
+        installation.stop("worker-send", signal.SIGKILL)
+        installation.start("worker-send")
+    wait_until(lambda: account_of(installation)["open"] == 0, "nothing is open any more")
+    account = account_of(installation)
+    arrived = Counter(mail.recipient for mail in server.mails)
+    assert set(arrived.values()) == {1}
+    assert set(arrived) <= addresses
+    assert account["failed"] == account["skipped"] == 0
+    assert account["sent"] + account["in_doubt"] == READERS
+    assert account["sent"] <= len(arrived) <= account["sent"] + account["in_doubt"]
+    assert account["in_doubt"] <= 2 * installation.house.settings.smtp_connections
