@@ -54,10 +54,14 @@ class Slot:
 
 def expand(session: Session, mailing: Mailing, slot: Slot, people: Select[Any]) -> int:
     """Add a delivery for each of the people not yet in the mailing; returns how many were added."""
-    statement = insert(session, Delivery).from_select(list(COLUMNS), people)
-    added = session.execute(statement.on_conflict_do_nothing(index_elements=["mailing_id", "subscriber_id"]))
+    # On the connection: a session would ask PostgreSQL for the new keys and lose the count.
+    statement = insert(session, Delivery.__table__).from_select(list(COLUMNS), people)
+    session.flush()
+    added = session.connection().execute(
+        statement.on_conflict_do_nothing(index_elements=["mailing_id", "subscriber_id"])
+    )
     mailing.expanded_at = slot.now
-    return int(added.rowcount)  # type: ignore[attr-defined]
+    return added.rowcount
 
 
 def subscribers_of_topic(mailing: Mailing, slot: Slot) -> Select[Any]:

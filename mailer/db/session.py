@@ -55,11 +55,14 @@ def connect(url: str, vault: Vault) -> Database:
     """Open the database named by a SQLAlchemy URL. No connection is made before it is needed."""
     if url.startswith("sqlite"):
         return Database(_sqlite(url), vault)
-    return Database(create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20), vault)
+    return Database(
+        create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20, hide_parameters=True), vault
+    )
 
 
 def _sqlite(url: str) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": BUSY_MS / 1000, "check_same_thread": False})
+    connect_args = {"timeout": BUSY_MS / 1000, "check_same_thread": False}
+    engine = create_engine(url, connect_args=connect_args, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:

@@ -67,6 +67,13 @@ def unbroken(when: str) -> str:
     return _LAST_BRACKET.sub(lambda bracket: bracket[0].replace(" ", _NO_BREAK), joined)
 
 
+def place_at_end(when: str) -> str:
+    """The bracket with the place at the end of a time in words, or nothing; "UTC-5" must not break in it."""
+    bracket = _LAST_BRACKET.search(when)
+    # Chinese writes its bracket without a blank before it and breaks lines as it likes.
+    return bracket[0] if bracket and bracket[0].startswith("(") else ""
+
+
 def is_right_to_left(text: str) -> bool:
     """Whether the first letter with a direction belongs to a right-to-left script."""
     for character in text:

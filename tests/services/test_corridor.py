@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from mailer.db.audience import books
+from mailer.db.audience import Slot, books, expand
+from mailer.db.mailings import Mailing
 from mailer.db.programme import Statement
 from mailer.services.desk import mailings
 from mailer.services.house import House
 from mailer.services.programme import statements
+from mailer.services.sending.expand import AUDIENCES
 from mailer.vocabulary import MailingState, SubscriptionState
 from tests.services.conftest import Hands
 from tests.smtp_server import MailServer
@@ -40,6 +42,19 @@ def test_a_published_statement_reaches_everyone_once(
         assert (account.audience, account.sent, account.skipped) == (8, 7, {"unconfirmed": 1})
         assert account.balanced
         assert mailings.find(session, f"statement:{statement}:alert").state is MailingState.DONE
+
+
+def test_expanding_again_adds_nobody_and_says_so(
+    house: House, subscribe: Subscribe, statement: int, now: datetime
+) -> None:
+    for number in range(3):
+        subscribe(f"reader{number}@example.org")
+    number = publish(house, statement, now)
+    with house.database.write() as session:
+        mailing = session.get_one(Mailing, number)
+        slot = Slot(now=now, due_at=now, not_after=mailing.expires_at)
+        people = AUDIENCES[mailing.kind](mailing, slot)
+        assert [expand(session, mailing, slot, people) for _ in range(2)] == [3, 0]
 
 
 def test_a_greylisted_recipient_is_tried_again_with_the_same_message_id(

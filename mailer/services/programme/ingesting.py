@@ -288,8 +288,8 @@ def _propose(session: Session, finding: Finding, now: datetime) -> bool:
         state=ProposalState.OPEN,
         created_at=now,
     )
-    made = session.execute(statement.on_conflict_do_nothing(index_elements=["fingerprint"]))
-    return bool(made.rowcount)  # type: ignore[attr-defined]
+    made = statement.on_conflict_do_nothing(index_elements=["fingerprint"]).returning(Proposal.id)
+    return session.scalar(made) is not None
 
 
 def _free_slug(session: Session, table: type[Statement] | type[Symposium], title: str) -> str:
