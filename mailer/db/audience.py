@@ -54,11 +54,11 @@ class Slot:
 
 def expand(session: Session, mailing: Mailing, slot: Slot, people: Select[Any]) -> int:
     """Add a delivery for each of the people not yet in the mailing; returns how many were added."""
-    # On the connection: a session would ask PostgreSQL for the new keys and lose the count.
     statement = insert(session, Delivery.__table__).from_select(list(COLUMNS), people)
     session.flush()
     added = session.connection().execute(
-        statement.on_conflict_do_nothing(index_elements=["mailing_id", "subscriber_id"])
+        statement.on_conflict_do_nothing(index_elements=["mailing_id", "subscriber_id"]),
+        execution_options={"preserve_rowcount": True},  # an INSERT's count is dropped otherwise
     )
     mailing.expanded_at = slot.now
     return added.rowcount
