@@ -78,6 +78,10 @@ class Settings(BaseSettings):
     bounce_domain: str = Field(
         "bounces.example.org", description="Domain of return addresses; its MX must lead to `mailer inbound`."
     )
+    dkim_selector: str = Field("", description="DKIM selector, such as m2026a. Empty: the relay signs.")
+    dkim_key_file: Path | None = Field(
+        None, description="Path of the DKIM key: RSA, 2048 bits or more, PEM without a password."
+    )
     staff_addresses: str = Field(
         "",
         description="Comma-separated addresses that test mails may go to. Empty: the contact address only.",
@@ -130,6 +134,12 @@ class Settings(BaseSettings):
         )
         if self.base_url.startswith("http://") and not local:
             raise ValueError("MAILER_BASE_URL must begin with https:// outside this machine")
+        return self
+
+    @model_validator(mode="after")
+    def _dkim_is_whole(self) -> Self:
+        if bool(self.dkim_selector) != bool(self.dkim_key_file):
+            raise ValueError("set both MAILER_DKIM_SELECTOR and MAILER_DKIM_KEY_FILE, or neither")
         return self
 
     @property

@@ -82,6 +82,7 @@ sender = Sender()
 
 def new_dispatcher(house: House) -> Dispatcher:
     """A dispatcher with its own journal and connections."""
+    _ = house.signer  # a key that cannot sign is said before anything is claimed
     worker = worker_name("send")
     journal = Journal.open(journal_folder(house), worker)
     settings = house.settings

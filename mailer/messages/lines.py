@@ -16,6 +16,7 @@ _CLOSING = "，。、；：？！）」』》】〉”’…—·.,;:?!)]}%"
 _OPENING = "（「『《【〈“‘([{"
 _NO_BREAK = "\u00a0"
 _AFTER_FIGURE = re.compile(r"(?<=\d) (?=\S{1,6}(?:\s|$))")
+_OFFSET_AT_END = re.compile(r"(?<=\u00a0)UTC[-+][0-9:]+\)$")  # Chinese has no blank there and breaks anywhere
 _LAST_BRACKET = re.compile(r"[(（][^()（）]{1,24}[)）]$")
 
 
@@ -67,11 +68,10 @@ def unbroken(when: str) -> str:
     return _LAST_BRACKET.sub(lambda bracket: bracket[0].replace(" ", _NO_BREAK), joined)
 
 
-def place_at_end(when: str) -> str:
-    """The bracket with the place at the end of a time in words, or nothing; "UTC-5" must not break in it."""
-    bracket = _LAST_BRACKET.search(when)
-    # Chinese writes its bracket without a blank before it and breaks lines as it likes.
-    return bracket[0] if bracket and bracket[0].startswith("(") else ""
+def offset_at_end(when: str) -> str:
+    """The offset with its bracket at the end of a time in words, or nothing: "UTC-5" must not break."""
+    offset = _OFFSET_AT_END.search(when)
+    return offset[0] if offset else ""
 
 
 def is_right_to_left(text: str) -> bool:

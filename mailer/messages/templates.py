@@ -166,7 +166,7 @@ def _environment(chrome: Chrome) -> Environment:
         number=partial(number_in_words, said_in=said_in),
         text_slot=text_slot,
         unbroken=lines.unbroken,
-        place_at_end=lines.place_at_end,
+        offset_at_end=lines.offset_at_end,
         underline=lines.underline,
         url_slot=url_slot,
         voice=voice,

@@ -16,9 +16,10 @@ from mailer.db.people import Subscriber
 from mailer.db.seal import Vault
 from mailer.db.session import Database
 from mailer.keys import Family, KeyRing
+from mailer.messages.dkim import NotSignable, Signer
 from mailer.messages.facts import Organisation
 from mailer.messages.tokens import Purpose, TokenKeys, mint
-from mailer.settings import Settings
+from mailer.settings import Settings, SettingsError
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,20 @@ class House:
             contact_address=chosen.contact_address,
             imprint=chosen.imprint or None,
         )
+
+    @cached_property
+    def signer(self) -> Signer | None:
+        """Signs what is sent, or None where the relay does. Raises SettingsError for a key that cannot."""
+        path, selector = self.settings.dkim_key_file, self.settings.dkim_selector
+        if path is None:
+            return None
+        try:
+            return Signer(self.sending_domain, selector, path.read_bytes())
+        except (OSError, NotSignable) as problem:
+            why = problem if isinstance(problem, NotSignable) else type(problem).__name__
+            raise SettingsError(
+                f"MAILER_DKIM_KEY_FILE cannot be used: {why}. Check the path and the key."
+            ) from None
 
     @property
     def sending_domain(self) -> str:

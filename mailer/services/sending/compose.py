@@ -69,6 +69,8 @@ class Composer:
             self._values(candidate, address, language, now),
             calendar=self._calendar(candidate, address),
         )
+        if self.house.signer is not None:
+            data = self.house.signer.sign(data, signed_at=now)
         keys = self.house.tokens
         return Letter(
             id=delivery.id,
