@@ -20,7 +20,7 @@ from mailer.db.mailings import OPEN, Campaign, Delivery, Mailing
 from mailer.db.people import Subscriber
 from mailer.db.programme import Statement, Symposium
 from mailer.ingest.page import read_page
-from mailer.ingest.people import Person, Reject, read_people
+from mailer.ingest.people import Person, Reject, read_people, write_rejects
 from mailer.ingest.sample import sample_people
 from mailer.ingest.source import load
 from mailer.messages.when import zone_named
@@ -140,6 +140,10 @@ class Story:
         )
         for reject in result.rejects[:3]:
             self.tell(f"  line {reject.line}: {reject.sentence}")
+        file = self.house.settings.data / "rejects.csv"
+        with file.open("wb") as stream:
+            write_rejects(stream, result.rejects)
+        self.tell(f"  all of them are in {file}, to be mended and imported again")
 
     def _rows(self, bad: int) -> Sequence[Person | Reject]:
         stream = io.BytesIO(sample_people(PEOPLE, bad))
@@ -231,6 +235,10 @@ class Story:
             found = campaigns.find(session, CAMPAIGN)
             contact = self.house.settings.contact_address
             if known is not CampaignState.SENT:
+                seen = campaigns.proof(
+                    session, self.house, found, language="en", address=contact, name="Anahit", now=now
+                )
+                self.tell(f"previewed as one reader would get it: {len(seen):,} octets")
                 trial = send_test(session, self.house, found, address=contact, language="en", now=now)
                 self.tell(f"test mail to the contact address: {'taken' if trial.sent else trial.why}")
         with self.house.database.write() as session:

@@ -102,11 +102,13 @@ def _revive(session: Session, mailing: Mailing) -> None:
 def join(session: Session, symposium: Symposium, registration_id: int, now: datetime) -> None:
     """Give a new attendee their rows in the reminders that are already announced."""
     for mailing_id in session.scalars(
-        select(Mailing.id).where(
+        select(Mailing.id)
+        .where(
             Mailing.symposium_id == symposium.id,
             Mailing.kind == MailingKind.REMINDER,
             Mailing.generation == symposium.generation,
         )
+        .order_by(Mailing.id)  # two who register at once lock the mailings in one order
     ).all():
         expand_mailing(session, mailing_id, now, registration_id=registration_id)
 

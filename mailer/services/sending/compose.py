@@ -94,7 +94,9 @@ class Composer:
                 self.house,
                 mailing.kind,
                 language,
-                read_content(session, self.house, mailing, language, told_generation=told),
+                read_content(
+                    session, self.house, mailing, language, symposium=symposium, told_generation=told
+                ),
                 label=mailing.key,
                 calendar=_has_calendar(mailing.kind, symposium),
             )

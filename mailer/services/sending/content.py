@@ -44,9 +44,19 @@ class Content:
 
 
 def read_content(
-    session: Session, house: House, mailing: Mailing, language: str, *, told_generation: int | None = None
+    session: Session,
+    house: House,
+    mailing: Mailing,
+    language: str,
+    *,
+    symposium: Symposium | None = None,
+    told_generation: int | None = None,
 ) -> Content:
-    """Everything the mailing says in one language of the frame, to those who were told that date before."""
+    """Everything the mailing says in one language of the frame, to those who were told that date before.
+
+    `symposium` is the row as it was claimed: the words, the local time and the calendar part of one
+    mail must speak of the same moment even if the symposium moves meanwhile.
+    """
     topic = session.get(Topic, mailing.topic_id) if mailing.topic_id else None
     match mailing.kind:
         case MailingKind.STATEMENT_ALERT:
@@ -59,7 +69,8 @@ def read_content(
         case MailingKind.WELCOME:
             return Content(WelcomeFacts(topic_names=(topic_name(_known(topic), language),)), topic)
         case _:
-            return Content(_symposium_mail(session, house, mailing, language, told_generation), topic)
+            known = symposium or session.get_one(Symposium, mailing.symposium_id)
+            return Content(_symposium_mail(session, house, mailing, known, language, told_generation), topic)
 
 
 def topic_name(topic: Topic, language: str) -> str:
@@ -125,9 +136,13 @@ def text_for(session: Session, statement: Statement, language: str) -> Statement
 
 
 def _symposium_mail(
-    session: Session, house: House, mailing: Mailing, language: str, told_generation: int | None
+    session: Session,
+    house: House,
+    mailing: Mailing,
+    symposium: Symposium,
+    language: str,
+    told_generation: int | None,
 ) -> Facts:
-    symposium = session.get_one(Symposium, mailing.symposium_id)
     facts = symposium_facts(house, symposium, language)
     match mailing.kind:
         case MailingKind.REGISTRATION_CONFIRMATION:
