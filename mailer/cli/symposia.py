@@ -100,7 +100,7 @@ def announce(which: Which) -> None:
     with house.database.write() as session:
         one = symposia.find(session, which)
         ahead = symposia.announce_symposium(session, house, one, actor=terminal.actor(), now=terminal.now())
-    terminal.say(f"Announced. Reminders ahead: {ahead}.")
+    terminal.say(f"Announced. Reminders ahead: {ahead}. Next: mailer symposium register {which}")
 
 
 @symposium.command("move")

@@ -70,6 +70,12 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
         except EXPECTED as problem:
             fail(str(problem))
+        except OSError as problem:
+            why = problem.strerror or type(problem).__name__
+            fail(
+                f"{problem.filename or 'A file'} cannot be used ({why}). "
+                f"Check MAILER_DATA and the paths that were given, and that this user may write there."
+            )
         except OperationalError as problem:
             # The driver's own words may hold a password or a host: only the kind is told.
             kind = type(problem.orig).__name__

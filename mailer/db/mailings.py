@@ -23,7 +23,7 @@ MOVES: dict[DeliveryState, frozenset[DeliveryState]] = {
     _D.IN_DOUBT: frozenset({_D.CLAIMED, _D.SENT, _D.FAILED, _D.CANCELLED, _D.EXPIRED, _D.PENDING}),
     _D.SENT: frozenset({_D.BOUNCED, _D.COMPLAINED}),
     _D.FAILED: frozenset({_D.PENDING}),  # a person may try again
-    _D.SKIPPED: frozenset(),
+    _D.SKIPPED: frozenset({_D.PENDING}),  # an attendee took back, within a day, that they left the reminders
     _D.CANCELLED: frozenset({_D.PENDING}),  # the symposium is back on the date this row was for
     _D.EXPIRED: frozenset(),
     _D.BOUNCED: frozenset({_D.COMPLAINED}),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, select, update
+from sqlalchemy import Select, bindparam, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from mailer.db.mailings import WAITING, Attempt, Claim, Delivery, Mailing
@@ -35,10 +35,11 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True)
 class Settlement:
-    """The new place of one claimed delivery."""
+    """The new place of one claimed delivery. `attempts_back`: 1 when the try is not the recipient's."""
 
     id: int
     fence: int
+    attempts_back: int = 0
     state: DeliveryState
     reason: str | None
     due_at: datetime
@@ -120,6 +121,7 @@ def settle(session: Session, settlements: Sequence[Settlement]) -> None:
     """Write outcomes, only where the delivery is still claimed under the same fence."""
     if not settlements:
         return
+    settlements = sorted(settlements, key=lambda one: one.id)  # two writers lock rows in one order
     table = Delivery.__table__
     statement = (
         update(Delivery)
@@ -132,6 +134,7 @@ def settle(session: Session, settlements: Sequence[Settlement]) -> None:
             state=bindparam("to_state"),
             reason=bindparam("to_reason"),
             due_at=bindparam("to_due_at"),
+            attempts=table.c.attempts - bindparam("back", type_=table.c.attempts.type),
             settled_at=bindparam("to_settled_at"),
         )
     )
@@ -144,6 +147,7 @@ def settle(session: Session, settlements: Sequence[Settlement]) -> None:
                 "to_state": one.state,
                 "to_reason": one.reason,
                 "to_due_at": one.due_at,
+                "back": one.attempts_back,
                 "to_settled_at": one.settled_at,
             }
             for one in settlements
@@ -168,10 +172,11 @@ def renew(session: Session, fence: int, leased_until: datetime) -> bool:
 
 
 def release(session: Session, fence: int, now: datetime) -> None:
-    """Close a claim whose deliveries are all settled."""
+    """Close a claim, but only when all its deliveries are settled; an open one stays the sweep's business."""
+    held = exists().where(Delivery.fence == fence, Delivery.state == DeliveryState.CLAIMED)
     session.execute(
         update(Claim)
-        .where(Claim.id == fence)
+        .where(Claim.id == fence, ~held)
         .values(released_at=now)
         .execution_options(synchronize_session=False)
     )

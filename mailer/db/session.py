@@ -43,6 +43,7 @@ class Database:
             Session(connection, expire_on_commit=False) as session,
         ):
             yield session
+            session.expunge_all()  # what was read stays readable after the block
             session.rollback()
 
 

@@ -79,6 +79,13 @@ def test_a_changed_line_is_a_proposal_that_a_person_accepts(run: Run, tmp_path: 
     refused(run("proposal", "accept", "1"), "proposal list")
 
 
+def test_the_list_of_symposia_is_a_table(run: Run) -> None:
+    run("ingest", str(SAMPLE), "--apply")
+    done = run("symposium", "list")
+    assert done.returncode == 0, done.stderr
+    assert "how-to-identify-genocide" in done.stdout
+
+
 def test_an_inferred_year_waits_for_a_person(run: Run) -> None:
     run("ingest", str(SAMPLE), "--apply")
     slug = "we-charge-genocide-anti-black-racism-genocide"

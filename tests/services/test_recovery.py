@@ -11,11 +11,15 @@ from sqlalchemy.exc import OperationalError
 
 from mailer.db.audience import books
 from mailer.db.mailings import Attempt, Claim, Delivery
+from mailer.db.outbox import release
+from mailer.db.people import Subscriber
 from mailer.db.programme import Statement
+from mailer.db.seal import ADDRESS
 from mailer.services.desk import mailings
 from mailer.services.house import House
 from mailer.services.programme import statements
 from mailer.services.sending.claim import claim
+from mailer.services.sending.settle import settle
 from mailer.services.sending.sweep import journal_folder, sweep, worker_name
 from mailer.smtp.journal import Journal
 from mailer.smtp.outcome import Fault, Outcome, Phase, Reason, Verdict
@@ -109,8 +113,6 @@ def test_a_worker_that_lost_its_claim_changes_nothing(
         stale = claim(session, house, worker="send-elsewhere-1-aaaaaa", now=hands.now)
     hands.now += timedelta(seconds=house.settings.lease_seconds + 1)
     sweep(house, hands.now)
-    from mailer.services.sending.settle import settle
-
     before = states(house)
     with house.database.write() as session:
         settle(session, [(one, stale.fence, ACCEPTED) for one in stale.held], hands.now)
@@ -173,9 +175,6 @@ def test_a_mail_that_cannot_be_composed_fails_alone(
     broken = subscribe("broken@example.org")
     subscribe("whole@example.org")
     with house.database.write() as session:
-        from mailer.db.people import Subscriber
-        from mailer.db.seal import ADDRESS
-
         person = session.get_one(Subscriber, broken)
         person.address = house.vault.seal(ADDRESS, broken, "no address at all")
     mailing = publish(house, statement, hands.now)
@@ -207,3 +206,51 @@ def test_paused_nothing_leaves_resumed_the_rest_goes_cancelled_it_ends(
     with house.database.read() as session:
         account = mailings.account(session, mailings.find(session, key)).books
         assert (account.sent, account.skipped, account.balanced) == (2, {"mailing_cancelled": 1}, True)
+
+
+@pytest.mark.usefixtures("four_readers")
+def test_an_address_that_does_not_open_fails_alone(
+    house: House, server: MailServer, hands: Hands, statement: int
+) -> None:
+    mailing = publish(house, statement, hands.now)
+    with house.database.write() as session:
+        person = session.scalars(select(Subscriber).order_by(Subscriber.id).limit(1)).one()
+        person.address = person.address[:-1] + bytes([person.address[-1] ^ 1])
+    assert hands.work() == 3
+    with house.database.read() as session:
+        account = books(session, mailing)
+        assert (account.sent, account.failed, account.open) == (3, 1, 0)
+
+
+@pytest.mark.usefixtures("four_readers")
+def test_a_claim_that_still_holds_something_is_not_closed(house: House, hands: Hands, statement: int) -> None:
+    publish(house, statement, hands.now)
+    with house.database.write() as session:
+        held = claim(session, house, worker="send-elsewhere-1-aaaaaa", now=hands.now)
+        release(session, held.fence, hands.now)
+    with house.database.read() as session:
+        assert session.scalars(select(Claim.released_at)).all() == [None]
+
+
+@pytest.mark.usefixtures("four_readers")
+def test_a_damaged_journal_stops_no_sweep(
+    house: House, server: MailServer, hands: Hands, statement: int
+) -> None:
+    publish(house, statement, hands.now)
+    (journal_folder(house) / "send-dead.1.abc.journal").write_bytes(b"")
+    assert hands.work() == 4
+    assert [path.name for path in journal_folder(house).glob("*.bad")] == ["send-dead.1.abc.bad"]
+
+
+@pytest.mark.usefixtures("four_readers")
+def test_an_outage_of_the_relay_costs_a_recipient_no_try(
+    house: House, server: MailServer, now: datetime, statement: int
+) -> None:
+    publish(house, statement, now)
+    absent = Hands(house, "smtp://127.0.0.1:1", now)
+    for _ in range(5):
+        absent.work()
+        absent.now += timedelta(minutes=10)
+    absent.close()
+    with house.database.read() as session:
+        assert set(session.scalars(select(Delivery.attempts))) == {0}

@@ -5,14 +5,18 @@ from email.message import EmailMessage
 
 import pytest
 from icalendar import Calendar
+from sqlalchemy import select
 
 from mailer.db.audience import books
+from mailer.db.mailings import Delivery, Mailing
 from mailer.db.programme import Symposium
+from mailer.services.audience import unsubscribe
 from mailer.services.desk import mailings
 from mailer.services.house import House
 from mailer.services.programme import reminders, symposia
 from mailer.services.programme.register import Attendee, register
 from mailer.services.programme.symposia import SymposiumRefusal
+from mailer.vocabulary import ConsentSource, MailingKind
 from tests.services.conftest import Hands, noon
 from tests.smtp_server import MailServer
 
@@ -220,3 +224,58 @@ def test_an_open_question_keeps_a_symposium_from_being_announced(
             symposia.announce_symposium(session, house, found, actor="test", now=hands.now)
         symposia.confirm(session, found, actor="test", now=hands.now)
         assert symposia.announce_symposium(session, house, found, actor="test", now=hands.now) == 2
+
+
+def reminded(house: House, symposium: int, key: str) -> int:
+    with house.database.read() as session:
+        return books(session, mailings.find(session, f"symposium:{symposium}:reminder:{key}").id).audience
+
+
+def test_who_registers_while_it_is_elsewhere_is_reminded_when_it_is_back(
+    house: House, server: MailServer, hands: Hands, symposium: int
+) -> None:
+    join(house, hands, symposium, "first@example.org")
+    plan(house, hands)
+    hands.work()
+    move(house, hands, symposium, date(2024, 3, 1), 12)
+    join(house, hands, symposium, "second@example.org")
+    hands.work()
+    move(house, hands, symposium, date(2024, 2, 23), 12)
+    hands.work()
+    assert reminded(house, symposium, "1d:r1") == 2
+
+
+def test_who_registers_while_a_reminder_is_paused_joins_it(
+    house: House, server: MailServer, hands: Hands, symposium: int
+) -> None:
+    plan(house, hands)
+    hands.work()
+    key = f"symposium:{symposium}:reminder:1d:r1"
+    with house.database.write() as session:
+        mailings.pause(session, mailings.find(session, key), actor="test", now=hands.now)
+    join(house, hands, symposium, "new@example.org")
+    hands.work()
+    with house.database.write() as session:
+        mailings.resume(session, mailings.find(session, key), actor="test", now=hands.now)
+    hands.work()
+    assert reminded(house, symposium, "1d:r1") == 1
+
+
+def test_who_takes_back_that_they_left_the_reminders_is_reminded(
+    house: House, server: MailServer, hands: Hands, symposium: int
+) -> None:
+    join(house, hands, symposium, "anahit@example.org")
+    plan(house, hands)
+    hands.work()
+    with house.database.write() as session:
+        delivery = session.scalars(
+            select(Delivery.id)
+            .join(Mailing, Mailing.id == Delivery.mailing_id)
+            .where(Mailing.kind == MailingKind.REMINDER)
+        ).first()
+        token = house.unsubscribe_url(delivery or 0).rsplit("/", 1)[1]
+        unsubscribe.leave(session, house, token, ConsentSource.ONE_CLICK, hands.now)
+    with house.database.write() as session:
+        unsubscribe.undo(session, house, token, hands.now)
+    hands.now = START - DAY
+    assert hands.work() == 1

@@ -180,7 +180,7 @@ def leave_topic(session: Session, subscription: Subscription, source: ConsentSou
 def undo(session: Session, house: House, token: str, now: datetime) -> Door:
     """Take a person back who left within the last day and says it was a mistake.
 
-    Mail skipped meanwhile stays skipped.
+    Alerts skipped meanwhile stay skipped; reminders that are still ahead are taken up again.
     """
     door = look(session, house, token)
     if not _undoable(door, now):
@@ -190,7 +190,23 @@ def undo(session: Session, house: House, token: str, now: datetime) -> Door:
         note(session, door.subscription, ConsentKind.CONFIRMED, ConsentSource.PREFERENCES, now)
     elif door.registration is not None:
         door.registration.reminders = True
+        _take_up(session, door.registration, now)
     return door
+
+
+def _take_up(session: Session, registration: Registration, now: datetime) -> None:
+    ahead = select(Mailing.id).where(Mailing.kind == MailingKind.REMINDER, Mailing.due_at > now)
+    session.execute(
+        update(Delivery)
+        .where(
+            Delivery.registration_id == registration.id,
+            Delivery.state == DeliveryState.SKIPPED,
+            Delivery.reason == SkipReason.UNSUBSCRIBED.value,
+            Delivery.mailing_id.in_(ahead),
+        )
+        .values(state=DeliveryState.PENDING, reason=None, settled_at=None)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def _skip(session: Session, now: datetime, whose: object, *, kind: MailingKind | None = None) -> None:

@@ -10,7 +10,7 @@ from mailer.db.audience import UNFINISHED, Books, books
 from mailer.db.mailings import WAITING, Delivery, Mailing
 from mailer.db.session import hint_after_commit
 from mailer.services import audit
-from mailer.vocabulary import DeliveryState, MailingState, SkipReason
+from mailer.vocabulary import DeliveryState, MailingKind, MailingState, SkipReason
 from mailer.wake import Task
 
 
@@ -71,7 +71,8 @@ def resume(session: Session, mailing: Mailing, *, actor: str, now: datetime) -> 
     """Go on with exactly those who have not had it."""
     if mailing.state is not MailingState.PAUSED:
         raise MailingRefusal(f"This mailing is {mailing.state.value}; only a paused one can be resumed.")
-    expanded = mailing.expanded_at is not None
+    # A reminder is expanded again: whoever registered during the pause joins it.
+    expanded = mailing.expanded_at is not None and mailing.kind is not MailingKind.REMINDER
     mailing.state = MailingState.SENDING if expanded else MailingState.EXPANDING
     hint_after_commit(
         session, Task.SEND_DUE if expanded else Task.EXPAND_MAILING, None if expanded else mailing.id
@@ -96,6 +97,8 @@ def cancel(session: Session, mailing: Mailing, *, actor: str, now: datetime) -> 
 
 def release(session: Session, mailing: Mailing, *, actor: str, now: datetime) -> int:
     """Send once more to everyone in doubt, with the same Message-ID; returns how many."""
+    if mailing.state is MailingState.CANCELLED:
+        raise MailingRefusal("This mailing was stopped for good; write its doubt off instead.")
     count = _out_of_doubt(session, mailing, DeliveryState.PENDING, None, now)
     if count and mailing.state is MailingState.DONE:
         mailing.state, mailing.finished_at = MailingState.SENDING, None

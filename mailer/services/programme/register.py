@@ -10,7 +10,7 @@ from mailer.db.programme import Registration, Symposium
 from mailer.services.audience import people
 from mailer.services.house import House
 from mailer.services.programme import reminders
-from mailer.services.programme.symposia import SymposiumRefusal
+from mailer.services.programme.symposia import SymposiumRefusal, lock
 from mailer.services.sending.announce import Announcement, announce
 from mailer.vocabulary import MailingKind, RegistrationState, SymposiumState
 
@@ -32,6 +32,7 @@ def register(
 
     Raises SymposiumRefusal when the symposium is not announced, or over.
     """
+    lock(session, symposium)
     if symposium.state is not SymposiumState.ANNOUNCED:
         raise SymposiumRefusal(
             f"This symposium is {symposium.state}; people can register once it is announced: "

@@ -66,7 +66,9 @@ def plan(session: Session, house: House, symposium: Symposium, now: datetime) ->
         if one is None or one.not_after <= now:
             continue
         mailing = announce(session, house, _announcement(symposium, one), now)
-        _revive(session, mailing)
+        if mailing.state is not MailingState.EXPANDING:  # back on an earlier date: who came since joins too
+            _revive(session, mailing)
+            expand_mailing(session, mailing.id, now)
         ahead += 1
     return ahead
 

@@ -32,6 +32,12 @@ def find(session: Session, reference: str) -> Symposium:
     return found
 
 
+def lock(session: Session, symposium: Symposium) -> None:
+    """Hold the symposium until the commit: registering and moving must not pass each other unseen."""
+    session.flush()
+    session.refresh(symposium, with_for_update={"of": Symposium})
+
+
 def confirm(
     session: Session,
     symposium: Symposium,
@@ -86,6 +92,7 @@ def move(
 
     Returns the change notice's mailing, or None when the date is what it was.
     """
+    lock(session, symposium)
     if symposium.state is not SymposiumState.ANNOUNCED:
         raise SymposiumRefusal(f"This symposium is {symposium.state}; only an announced one can move.")
     told = symposium.generation

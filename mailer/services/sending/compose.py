@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import format_datetime
 
+from sqlalchemy.exc import NoResultFound
 from sqlalchemy.orm import Session
 
 from mailer.db.outbox import Candidate
 from mailer.db.programme import Registration, Symposium
-from mailer.db.seal import ADDRESS, NAME
+from mailer.db.seal import ADDRESS, NAME, SealBroken
+from mailer.keys import KeyRingError
 from mailer.messages import templates
 from mailer.messages.calendar import Calendar
 from mailer.messages.form import Form, compile_form
@@ -27,6 +29,8 @@ from mailer.services.sending.traits import TRAITS
 from mailer.smtp.letter import Letter
 from mailer.vocabulary import MailingKind
 
+# What is wrong with one letter, and with none of its neighbours.
+UNFIT = (ValueError, LookupError, SealBroken, KeyRingError, NoResultFound)
 KEPT_FORMS = 256  # forms kept per process; a form weighs about as much as its mail
 
 
@@ -53,7 +57,7 @@ class Composer:
         for candidate in held:
             try:
                 yield self._letter(session, candidate, fence=fence, now=now, monotonic=monotonic)
-            except ValueError as problem:  # FormError and FillError say which rule; no value is in them
+            except UNFIT as problem:  # the kind says which rule; the message may hold what nobody may read
                 yield Unfit(candidate.delivery.id, fence, type(problem).__name__)
 
     def _letter(

@@ -102,7 +102,7 @@ class Dispatcher:
                     else:
                         self._unwritten.append((by_id[one.id], slice_.fence, UNFIT))
                         log.error("letter-unfit", delivery=one.id, rule=one.why)
-        except SQLAlchemyError:
+        except Exception:  # nothing of this slice was offered to anybody yet
             self._unwritten = [(candidate, slice_.fence, GIVEN_BACK) for candidate in slice_.held]
             raise
         return letters

@@ -8,11 +8,11 @@ from sqlalchemy import exists, select, update
 from sqlalchemy.orm import Session
 
 from mailer.db import outbox
-from mailer.db.mailings import OPEN, Attempt, Delivery, Mailing
+from mailer.db.mailings import OPEN, WAITING, Attempt, Delivery, Mailing
 from mailer.db.outbox import Candidate, Settlement
 from mailer.db.programme import Registration
 from mailer.smtp.outcome import Fault, Outcome, Reason, Verdict, decided_here
-from mailer.vocabulary import DeliveryState, DoubtPolicy, MailingKind, MailingState
+from mailer.vocabulary import DeliveryState, DoubtPolicy, MailingKind, MailingState, SkipReason
 
 LADDER_MINUTES = (5, 15, 30, 60, 120, 240)
 JITTER = 0.2
@@ -40,13 +40,15 @@ def settle(session: Session, outcomes: Sequence[tuple[Candidate, int, Outcome]],
         if outcome.verdict is not Verdict.SENT
     ]
     outbox.record_attempts(session, attempts)
-    _remember_what_was_told(session, [c for c, _, outcome in outcomes if outcome.verdict is Verdict.SENT])
+    _remember_what_was_told(session, outcomes)
 
 
 def _settlement(delivery: Delivery, fence: int, outcome: Outcome, now: datetime) -> Settlement:
+    charged = outcome.fault is not Fault.RELAY and outcome.reason is not Reason.STOPPED
     return Settlement(
         id=delivery.id,
         fence=fence,
+        attempts_back=0 if charged else 1,
         state=STATE_OF[outcome.verdict],
         reason=None if outcome.verdict is Verdict.SENT else outcome.reason.value,
         due_at=_next_try(delivery, outcome, now),
@@ -86,14 +88,23 @@ def _attempt(delivery_id: int, fence: int, outcome: Outcome, now: datetime) -> A
     )
 
 
-def _remember_what_was_told(session: Session, sent: Sequence[Candidate]) -> None:
-    for candidate in sent:
-        if candidate.registration is None or candidate.symposium is None:
+def _remember_what_was_told(session: Session, outcomes: Sequence[tuple[Candidate, int, Outcome]]) -> None:
+    """Note which date an attendee has heard of; after doubt it is unknown, and the next change is told."""
+    told: dict[int, int | None] = {}
+    for candidate, _, outcome in outcomes:
+        registration_id, symposium = candidate.delivery.registration_id, candidate.symposium
+        generation = symposium.generation if symposium else candidate.mailing.generation
+        if registration_id is None:
             continue
+        if outcome.verdict is Verdict.SENT and generation is not None:
+            told[registration_id] = generation
+        elif outcome.verdict is Verdict.IN_DOUBT:
+            told[registration_id] = None
+    for registration_id in sorted(told):
         session.execute(
             update(Registration)
-            .where(Registration.id == candidate.registration.id)
-            .values(told_generation=candidate.symposium.generation)
+            .where(Registration.id == registration_id)
+            .values(told_generation=told[registration_id])
             .execution_options(synchronize_session=False)
         )
 
@@ -107,6 +118,16 @@ def finish(session: Session, now: datetime) -> int:
         update(Mailing)
         .where(Mailing.state == MailingState.SCHEDULED, Mailing.due_at <= now)
         .values(state=MailingState.SENDING)
+        .execution_options(synchronize_session=False)
+    )
+    # What a worker gave back after staff had stopped the mailing.
+    session.execute(
+        update(Delivery)
+        .where(
+            Delivery.state.in_(WAITING),
+            Delivery.mailing_id.in_(select(Mailing.id).where(Mailing.state == MailingState.CANCELLED)),
+        )
+        .values(state=DeliveryState.CANCELLED, reason=SkipReason.MAILING_CANCELLED.value, settled_at=now)
         .execution_options(synchronize_session=False)
     )
     closing = (
@@ -131,7 +152,7 @@ def retry_doubtful(session: Session, now: datetime) -> int:
             Delivery.state == DeliveryState.IN_DOUBT,
             Delivery.due_at <= now,
             Delivery.not_after > now,
-            Delivery.mailing_id.in_(of_retry),
+            Delivery.mailing_id.in_(of_retry.where(Mailing.state != MailingState.CANCELLED)),
         )
         .values(state=DeliveryState.PENDING)
         .execution_options(synchronize_session=False)

@@ -6,11 +6,12 @@ what is due is hinted at again.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -25,6 +26,8 @@ from mailer.smtp import journal
 from mailer.smtp.outcome import Fault, Outcome, Reason, Verdict, decided_here
 from mailer.vocabulary import MailingState
 from mailer.wake import Task
+
+log = structlog.get_logger()
 
 _IN_DOUBT = decided_here(Verdict.IN_DOUBT, Fault.NONE, Reason.LOST)
 
@@ -71,7 +74,7 @@ def recover(house: House, now: datetime) -> int:
     A worker whose journal is still locked is alive, however late; its deliveries stay its own.
     """
     folder = journal_folder(house)
-    dead = {path: journal.read(path) for path in journal.dead_journals(folder)}
+    dead = _read_all(journal.dead_journals(folder))
     by_worker = {contents.worker: contents for contents in dead.values()}
     living = {path.name for path in folder.glob("*") if path not in dead}
     with house.database.write() as session:
@@ -80,6 +83,21 @@ def recover(house: House, now: datetime) -> int:
     for path in dead:
         journal.discard(path)
     return held
+
+
+def _read_all(paths: Iterable[Path]) -> dict[Path, journal.JournalContents]:
+    """What can be read. A journal that cannot is set aside: its worker's leases lapse into doubt."""
+    contents: dict[Path, journal.JournalContents] = {}
+    for path in paths:
+        try:
+            contents[path] = journal.read(path)
+        except FileNotFoundError:  # another sweep was first
+            continue
+        except OSError as problem:
+            if path.exists():
+                path.replace(path.with_suffix(".bad"))
+                log.error("journal-unreadable", kind=type(problem).__name__)
+    return contents
 
 
 def journal_folder(house: House) -> Path:
