@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, bindparam, exists, func, select, update
+from sqlalchemy import Select, bindparam, exists, select, update
 from sqlalchemy.orm import Session
 
 from mailer.db.mailings import WAITING, Attempt, Claim, Delivery, Mailing
@@ -201,10 +201,3 @@ def held_by(session: Session, fence: int) -> list[tuple[Delivery, Mailing]]:
 def has_due(session: Session, now: datetime) -> bool:
     """True when at least one delivery could be claimed now."""
     return session.scalar(_due(now).limit(1)) is not None
-
-
-def open_count(session: Session, mailing_id: int) -> int:
-    """How many of a mailing's deliveries are neither final nor in doubt."""
-    open_states = WAITING | {DeliveryState.CLAIMED}
-    statement = select(func.count()).where(Delivery.mailing_id == mailing_id, Delivery.state.in_(open_states))
-    return session.scalar(statement) or 0

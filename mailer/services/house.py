@@ -75,12 +75,10 @@ class House:
         """An address of the web app: url('u', token) -> https://host/u/TOKEN."""
         return "/".join((self.settings.base_url, *parts))
 
-    def unsubscribe_url(self, delivery_id: int) -> str:
-        return self.url("u", mint(self.tokens, Purpose.UNSUBSCRIBE, delivery_id))
-
-    def unsubscribe_mailto(self, delivery_id: int) -> str:
+    def unsubscribe_links(self, delivery_id: int) -> tuple[str, str]:
+        """The two ways out that a mail names, with one token: its one-click address and its mailto."""
         token = mint(self.tokens, Purpose.UNSUBSCRIBE, delivery_id)
-        return f"mailto:u+{token}@{self.settings.bounce_domain}?subject=unsubscribe"
+        return self.url("u", token), f"mailto:u+{token}@{self.settings.bounce_domain}?subject=unsubscribe"
 
     def preferences_url(self, subscriber_id: int, now: datetime) -> str:
         """A link that opens one person's preferences for the next 30 days."""

@@ -106,7 +106,7 @@ def test_one_click_takes_a_person_out_before_what_waits_can_leave(
         leaving = people.find(session, house, "leaving@example.org")
         assert leaving is not None
         delivery = session.scalars(select(Delivery).where(Delivery.subscriber_id == leaving.id)).one()
-        url = house.unsubscribe_url(delivery.id)
+        url = house.unsubscribe_links(delivery.id)[0]
     token = url.rsplit("/", 1)[1]
     for _ in range(3):
         with house.database.write() as session:

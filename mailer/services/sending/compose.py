@@ -14,7 +14,7 @@ from sqlalchemy.exc import NoResultFound
 from sqlalchemy.orm import Session
 
 from mailer.db.outbox import Candidate
-from mailer.db.programme import Registration, Symposium
+from mailer.db.programme import Symposium
 from mailer.db.seal import ADDRESS, NAME, SealBroken
 from mailer.keys import KeyRingError
 from mailer.messages import templates
@@ -115,6 +115,7 @@ class Composer:
         if subscriber is None:
             raise ValueError("erased")
         name = self.house.vault.open(NAME, subscriber.id, subscriber.name) if subscriber.name else ""
+        leave_url, leave_mailto = self.house.unsubscribe_links(delivery.id)
         values = {
             "to_address": address,
             "date": format_datetime(delivery.created_at),
@@ -122,8 +123,8 @@ class Composer:
                 self.house.message_keys, mailing.message_key, delivery.id, self.house.sending_domain
             ),
             "first_name": name or templates.neutral_name(language),
-            "unsubscribe_url": self.house.unsubscribe_url(delivery.id),
-            "unsubscribe_mailto": self.house.unsubscribe_mailto(delivery.id),
+            "unsubscribe_url": leave_url,
+            "unsubscribe_mailto": leave_mailto,
             "preferences_url": self.house.preferences_url(subscriber.id, now),
         }
         if mailing.kind is MailingKind.OPT_IN and candidate.subscription is not None:
@@ -141,7 +142,7 @@ class Composer:
         return invitation(
             self.house,
             symposium,
-            sequence=symposium.sequence + _bump(registration),
+            sequence=symposium.sequence + registration.sequence_bump,
             cancelled=candidate.mailing.kind is MailingKind.CANCELLATION,
             attendee=address,
             stamped_at=candidate.delivery.created_at,
@@ -154,10 +155,6 @@ def _told(candidate: Candidate) -> int | None:
         return None
     told = candidate.registration.told_generation if candidate.registration else None
     return told or int(candidate.mailing.facts["told_generation"])
-
-
-def _bump(registration: Registration) -> int:
-    return registration.sequence_bump
 
 
 def _has_calendar(kind: MailingKind, symposium: Symposium | None) -> bool:

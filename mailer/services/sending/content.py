@@ -78,14 +78,13 @@ def topic_name(topic: Topic, language: str) -> str:
     return topic.names.get(language) or topic.names.get(FALLBACK_LANGUAGE) or topic.key
 
 
-def choose_language(wished: list[str], available: frozenset[str] | None = None) -> str:
-    """The first of a person's languages that the frame speaks (and that is available, if told).
+def choose_language(wished: list[str]) -> str:
+    """The first of a person's languages that the frame speaks.
 
     A regional wish is met by its language: fr-CA by fr.
     """
-    offered = frozenset(templates.LANGUAGES) if available is None else available
     tags = (tag for wish in wished for tag in (wish, wish.partition("-")[0]))
-    return next((tag for tag in tags if tag in offered), FALLBACK_LANGUAGE)
+    return next((tag for tag in tags if tag in templates.LANGUAGES), FALLBACK_LANGUAGE)
 
 
 def campaign_facts(campaign: Campaign, topic: Topic, language: str) -> CampaignFacts:
