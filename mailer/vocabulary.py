@@ -70,6 +70,14 @@ class DoubtPolicy(StrEnum):
     HOLD = "hold"
 
 
+class ReceiptPart(StrEnum):
+    """The parts of a receipt, each of which can be the audience of a later campaign."""
+
+    REACHED = "reached"
+    UNREACHED = "unreached"
+    DOUBTFUL = "doubtful"
+
+
 class SubscriptionState(StrEnum):
     PENDING = "pending"
     CONFIRMED = "confirmed"

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, aliased
 
 from mailer.db.base import Instant, word
 from mailer.db.dialect import insert
+from mailer.db.lanes import EVERYONE_ELSE, LaneDomain
 from mailer.db.mailings import REACHED, Delivery, Mailing
 from mailer.db.people import Subscriber, Subscription
 from mailer.db.programme import Registration
@@ -32,7 +33,7 @@ COLUMNS = (
     "mailing_id",
     "subscriber_id",
     "registration_id",
-    "lane",
+    "lane_id",
     "rank",
     "state",
     "reason",
@@ -146,7 +147,7 @@ def _rows(mailing: Mailing, slot: Slot, reason: Any, *, registration_id: Any) ->
         literal(mailing.id, Mailing.id.type).label("mailing_id"),
         Subscriber.id.label("subscriber_id"),
         registration_id.label("registration_id"),
-        Subscriber.domain_index.label("lane"),
+        func.coalesce(LaneDomain.lane_id, EVERYONE_ELSE).label("lane_id"),
         literal(mailing.rank).label("rank"),
         state.label("state"),
         cast(reason, Delivery.reason.type).label("reason"),
@@ -154,7 +155,7 @@ def _rows(mailing: Mailing, slot: Slot, reason: Any, *, registration_id: Any) ->
         literal(slot.due_at, Instant).label("due_at"),
         literal(slot.not_after, Instant).label("not_after"),
         literal(0).label("attempts"),
-    )
+    ).outerjoin_from(Subscriber, LaneDomain, LaneDomain.domain_index == Subscriber.domain_index)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,13 +6,30 @@ never kept: every figure is a count of these rows.
 """
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, SmallInteger, String, Text, UniqueConstraint
+from sqlalchemy import (
+    ColumnElement,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import JSON
 
 from mailer.db.base import Base, BigId, Instant, JsonObject, word
-from mailer.vocabulary import CampaignState, DeliveryState, DoubtPolicy, MailingKind, MailingState
+from mailer.vocabulary import (
+    CampaignState,
+    DeliveryState,
+    DoubtPolicy,
+    MailingKind,
+    MailingState,
+    ReceiptPart,
+)
 
 _D = DeliveryState
 
@@ -48,6 +65,10 @@ class Campaign(Base):
     language: Mapped[str] = mapped_column(String(16))
     subject: Mapped[str] = mapped_column(Text)
     body: Mapped[str] = mapped_column(Text)
+    receipt_of: Mapped[int | None] = mapped_column(BigId)  # its audience is a part of that mailing's
+    receipt_part: Mapped[ReceiptPart | None] = mapped_column(
+        word(ReceiptPart)
+    )  # reached, unreached or doubtful
     created_at: Mapped[datetime] = mapped_column(Instant)
 
 
@@ -81,27 +102,31 @@ class Mailing(Base):
     opens_at: Mapped[datetime] = mapped_column(Instant)  # nothing can be claimed before
     due_at: Mapped[datetime] = mapped_column(Instant)
     expires_at: Mapped[datetime] = mapped_column(Instant)  # nothing is sent after
+    spread_seconds: Mapped[int] = mapped_column(default=0)  # its rows fall due over so long a window
     created_at: Mapped[datetime] = mapped_column(Instant)
     expanded_at: Mapped[datetime | None] = mapped_column(Instant)
     finished_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
 class Delivery(Base):
-    """One recipient of one mailing. Its Date header is created_at; Message-ID and VERP follow from its id."""
+    """One recipient of one mailing. Its Date header is created_at; Message-ID and VERP follow from its id.
+
+    No foreign keys to mailing and subscriber: for a million rows PostgreSQL would look each of them up
+    and lock every subscriber. Mailings are never deleted, erasing a person empties subscriber_id, and the
+    audit looks for strays.
+    """
 
     __tablename__ = "deliveries"
     __table_args__ = (
         UniqueConstraint("mailing_id", "subscriber_id"),
-        Index("ix_deliveries_mailing_state", "mailing_id", "state"),
         Index("ix_deliveries_subscriber", "subscriber_id"),
-        Index("ix_deliveries_fence", "fence"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    mailing_id: Mapped[int] = mapped_column(ForeignKey("mailings.id"))
-    subscriber_id: Mapped[int | None] = mapped_column(ForeignKey("subscribers.id", ondelete="SET NULL"))
+    mailing_id: Mapped[int] = mapped_column(BigId)
+    subscriber_id: Mapped[int | None] = mapped_column(BigId)
     registration_id: Mapped[int | None] = mapped_column(ForeignKey("registrations.id", ondelete="SET NULL"))
-    lane: Mapped[bytes] = mapped_column(LargeBinary(16))
+    lane_id: Mapped[int] = mapped_column(SmallInteger, default=1)
     rank: Mapped[int] = mapped_column(SmallInteger)
 
     state: Mapped[DeliveryState] = mapped_column(word(DeliveryState))
@@ -114,14 +139,19 @@ class Delivery(Base):
     settled_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
-Index(
-    "ix_deliveries_due",
-    Delivery.rank,
-    Delivery.due_at,
-    Delivery.id,
-    postgresql_where=Delivery.state.in_([_D.PENDING, _D.DEFERRED]),
-    sqlite_where=Delivery.state.in_([_D.PENDING, _D.DEFERRED]),
-)
+def _partial(name: str, condition: ColumnElement[bool], *columns: Any) -> None:
+    Index(f"ix_deliveries_{name}", *columns, postgresql_where=condition, sqlite_where=condition)
+
+
+# Partial, so that a row which is settled costs them nothing: what waits, what waits urgently, what is held,
+# what is in doubt.
+BULK_RANK = 40  # from this rank on mailings share by turns; the smaller ranks overtake them
+_waiting = Delivery.state.in_([_D.PENDING, _D.DEFERRED])
+_urgent = _waiting & (Delivery.rank < BULK_RANK)
+_partial("due", _waiting, Delivery.mailing_id, Delivery.lane_id, Delivery.due_at, Delivery.id)
+_partial("urgent", _urgent, Delivery.rank, Delivery.due_at, Delivery.id)
+_partial("held", Delivery.state == _D.CLAIMED, Delivery.fence, Delivery.mailing_id)
+_partial("doubt", Delivery.state == _D.IN_DOUBT, Delivery.mailing_id, Delivery.due_at)
 
 
 class Claim(Base):

@@ -29,7 +29,9 @@ def delivery(house: House, subscribe: Callable[..., int], statement: int, now: d
     sweep(house, now)
     with house.database.read() as session:
         return session.scalars(
-            select(Delivery.id).join(Mailing).where(Delivery.subscriber_id == person)
+            select(Delivery.id)
+            .join(Mailing, Mailing.id == Delivery.mailing_id)
+            .where(Delivery.subscriber_id == person)
         ).one()
 
 

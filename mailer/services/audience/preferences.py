@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from mailer.db.mailings import Delivery, ReturnedMail
@@ -143,6 +143,9 @@ def erase_person(session: Session, house: House, subscriber: Subscriber, now: da
     session.flush()
     theirs = select(Delivery.id).where(Delivery.subscriber_id == subscriber.id)
     session.execute(delete(ReturnedMail).where(ReturnedMail.delivery_id.in_(theirs)))
+    session.execute(
+        update(Delivery).where(Delivery.subscriber_id == subscriber.id).values(subscriber_id=None)
+    )
     session.execute(delete(Subscriber).where(Subscriber.id == subscriber.id))
 
 
