@@ -64,15 +64,23 @@ def _printable_html(value: str) -> bytes:
 
 
 def _printable_text_url(value: str) -> bytes:
-    if len(value) <= _EASY_LENGTH and _EASY_URL(value):
-        return value.encode("ascii")
-    return quoted_printable(check_url(value))
+    return _easy_url(value) or quoted_printable(check_url(value))
 
 
 def _printable_html_url(value: str) -> bytes:
-    if len(value) <= _EASY_LENGTH and _EASY_URL(value):
+    return _easy_url(value) or quoted_printable(_html_url(value))
+
+
+def _easy_url(value: str) -> bytes | None:
+    """An address of which no letter needs an escape, broken where its lines are full; else None."""
+    if not _EASY_URL(value):
+        return None
+    if len(value) <= _EASY_LENGTH:
         return value.encode("ascii")
-    return quoted_printable(_html_url(value))
+    lines = [value[start : start + _EASY_LENGTH] for start in range(0, len(value), _EASY_LENGTH)]
+    if any(line[0] == "." for line in lines):  # a line that begins with a dot does need one
+        return None
+    return "=\r\n".join(lines).encode("ascii")
 
 
 def text_insert(slot: Slot) -> Insert:
