@@ -16,8 +16,9 @@ from urllib.parse import urljoin
 
 from mailer.ingest.errors import FetchError
 from mailer.ingest.guarded import Deadline, GuardedSocket, resolve_within
-from mailer.ingest.hosts import Address, Network, Target, read_url, refuse_private
+from mailer.ingest.hosts import Target, read_url, refuse_private
 from mailer.ingest.page import PAGE_BYTES, too_large
+from mailer.networks import Address, Network
 
 REDIRECTS = 3
 SECONDS = 10.0  # for names, connections, redirects and the body together

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 
 from mailer.ingest.errors import FetchError
-from mailer.ingest.hosts import Address
+from mailer.networks import Address
 
 
 class Deadline:

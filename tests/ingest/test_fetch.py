@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from mailer.ingest.errors import FetchError
 from mailer.ingest.fetch import REDIRECTS, Fetched, Limits, fetch
-from mailer.ingest.hosts import Address
 from mailer.ingest.page import PAGE_BYTES
+from mailer.networks import Address
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.1/32"),)
 OPEN = Limits(plain_http=True, allow=LOOPBACK)

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailer.ingest.errors import FetchError
-from mailer.ingest.hosts import is_public, read_host, read_url, refuse_private
+from mailer.ingest.hosts import read_host, read_url, refuse_private
+from mailer.networks import is_public
 
 REFUSED = [
     "0.0.0.0",
