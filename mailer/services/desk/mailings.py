@@ -1,17 +1,26 @@
-"""Mailings as staff see them: the books, and the switches pause, resume, cancel, release and write off."""
+"""Mailings as staff see them: the books, the receipt, and what pauses, resumes, cancels or settles them.
 
+A switch looks at the mailing under its row's lock, so that it never overwrites what a
+worker has just decided. Nothing here waits: who wants to see calm asks again.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
+from mailer.db import receipts
 from mailer.db.audience import UNFINISHED, Books, books
 from mailer.db.mailings import WAITING, Delivery, Mailing
+from mailer.db.receipts import Receipt
 from mailer.db.session import hint_after_commit
 from mailer.services import audit
 from mailer.vocabulary import DeliveryState, MailingKind, MailingState, SkipReason
 from mailer.wake import Task
+
+WRITTEN_OFF = "written_off"
 
 
 class UnknownMailing(Exception):
@@ -57,8 +66,25 @@ def accounts(session: Session, limit: int = 1_000) -> list[Account]:
     return [account(session, mailing) for mailing in reversed(newest)]
 
 
+def receipt(session: Session, mailing: Mailing) -> Receipt:
+    """Who got it, who did not, who is in doubt and who is on the wire, counted now."""
+    return receipts.receipt(session, mailing.id)
+
+
+def in_flight(session: Session, mailing: Mailing | None = None) -> int:
+    """How many deliveries are with a worker now, of one mailing or of all."""
+    return receipts.in_flight(session, mailing.id if mailing else None)
+
+
+def underway(session: Session, limit: int = 1_000) -> list[Mailing]:
+    """Mailings that are not over, the oldest first: what the kill switch holds back."""
+    found = select(Mailing).where(Mailing.state.in_(UNFINISHED)).order_by(Mailing.rank.desc(), Mailing.id)
+    return list(session.scalars(found.limit(limit)))
+
+
 def pause(session: Session, mailing: Mailing, *, actor: str, now: datetime) -> None:
     """Hold a mailing back: nothing of it is claimed any more, what is on the wire arrives."""
+    session.refresh(mailing, with_for_update=True)
     if mailing.state not in UNFINISHED - {MailingState.PAUSED}:
         raise MailingRefusal(
             f"This mailing is {mailing.state.value}; only one that is being sent can be paused."
@@ -69,6 +95,7 @@ def pause(session: Session, mailing: Mailing, *, actor: str, now: datetime) -> N
 
 def resume(session: Session, mailing: Mailing, *, actor: str, now: datetime) -> None:
     """Go on with exactly those who have not had it."""
+    session.refresh(mailing, with_for_update=True)
     if mailing.state is not MailingState.PAUSED:
         raise MailingRefusal(f"This mailing is {mailing.state.value}; only a paused one can be resumed.")
     # A reminder is expanded again: whoever registered during the pause joins it.
@@ -82,6 +109,7 @@ def resume(session: Session, mailing: Mailing, *, actor: str, now: datetime) -> 
 
 def cancel(session: Session, mailing: Mailing, *, actor: str, now: datetime) -> int:
     """Stop the rest for good; returns how many will not get it. What is out cannot be called back."""
+    session.refresh(mailing, with_for_update=True)
     if mailing.state not in UNFINISHED:
         raise MailingRefusal(f"This mailing is {mailing.state.value}; there is nothing left to stop.")
     stopped = session.execute(
@@ -95,39 +123,69 @@ def cancel(session: Session, mailing: Mailing, *, actor: str, now: datetime) -> 
     return int(stopped.rowcount)  # type: ignore[attr-defined]
 
 
-def release(session: Session, mailing: Mailing, *, actor: str, now: datetime) -> int:
-    """Send once more to everyone in doubt, with the same Message-ID; returns how many."""
+def release(
+    session: Session, mailing: Mailing, *, actor: str, now: datetime, delivery_id: int | None = None
+) -> int:
+    """Send once more to everyone in doubt, or to one of them, with the same Message-ID; returns how many.
+
+    Whose time is over stays in doubt: for them only the question is left whether to write it off.
+    """
+    session.refresh(mailing, with_for_update=True)
     if mailing.state is MailingState.CANCELLED:
         raise MailingRefusal("This mailing was stopped for good; write its doubt off instead.")
-    count = _out_of_doubt(session, mailing, DeliveryState.PENDING, None, now)
+    again = {"state": DeliveryState.PENDING, "reason": None, "due_at": now, "settled_at": None}
+    count = _out_of_doubt(session, mailing, again, delivery_id, Delivery.not_after > now)
     if count and mailing.state is MailingState.DONE:
         mailing.state, mailing.finished_at = MailingState.SENDING, None
     hint_after_commit(session, Task.SEND_DUE)
-    _audit(session, mailing, "doubt-released", actor, now, count)
+    _audit(session, mailing, "doubt-released", actor, now, _which(count, delivery_id))
     return count
 
 
-def write_off(session: Session, mailing: Mailing, *, actor: str, now: datetime) -> int:
-    """Count everyone in doubt as not reached; returns how many."""
-    count = _out_of_doubt(session, mailing, DeliveryState.FAILED, "written_off", now)
-    _audit(session, mailing, "doubt-written-off", actor, now, count)
+def write_off(
+    session: Session, mailing: Mailing, *, actor: str, now: datetime, delivery_id: int | None = None
+) -> int:
+    """Count everyone in doubt, or one of them, as not reached; returns how many."""
+    off = {"state": DeliveryState.FAILED, "reason": WRITTEN_OFF, "settled_at": now}
+    count = _out_of_doubt(session, mailing, off, delivery_id)
+    _audit(session, mailing, "doubt-written-off", actor, now, _which(count, delivery_id))
     return count
 
 
 def _out_of_doubt(
-    session: Session, mailing: Mailing, state: DeliveryState, reason: str | None, now: datetime
+    session: Session,
+    mailing: Mailing,
+    values: Mapping[str, object],
+    delivery_id: int | None,
+    *conditions: ColumnElement[bool],
 ) -> int:
+    doubtful = [Delivery.mailing_id == mailing.id, Delivery.state == DeliveryState.IN_DOUBT]
+    if delivery_id is not None:
+        doubtful.append(Delivery.id == delivery_id)
+        if session.scalar(select(Delivery.id).where(*doubtful)) is None:
+            raise MailingRefusal(
+                f"Delivery {delivery_id} of this mailing is not in doubt. "
+                f"List those that are with: mailer mailing doubtful {mailing.key}"
+            )
     moved = session.execute(
         update(Delivery)
-        .where(Delivery.mailing_id == mailing.id, Delivery.state == DeliveryState.IN_DOUBT)
-        .values(state=state, reason=reason, due_at=now)
+        .where(*doubtful, *conditions)
+        .values(values)
         .execution_options(synchronize_session=False)
     )
     return int(moved.rowcount)  # type: ignore[attr-defined]
 
 
+def _which(count: int, delivery_id: int | None) -> dict[str, int]:
+    return {"deliveries": count} if delivery_id is None else {"deliveries": count, "delivery": delivery_id}
+
+
 def _audit(
-    session: Session, mailing: Mailing, action: str, actor: str, now: datetime, count: int | None = None
+    session: Session,
+    mailing: Mailing,
+    action: str,
+    actor: str,
+    now: datetime,
+    detail: dict[str, int] | None = None,
 ) -> None:
-    detail = {} if count is None else {"deliveries": count}
     audit.record(session, actor=actor, action=action, subject=f"mailing:{mailing.id}", now=now, detail=detail)

@@ -37,6 +37,7 @@ class Announcement:
     due_at: datetime | None = None
     expires_at: datetime | None = None
     undo_seconds: int = 0
+    spread_seconds: int = 0
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -63,6 +64,7 @@ def announce(session: Session, house: House, announcement: Announcement, now: da
         token_key=house.tokens.current,
         opens_at=now + timedelta(seconds=announcement.undo_seconds),
         due_at=due_at,
+        spread_seconds=announcement.spread_seconds,
         expires_at=announcement.expires_at or due_at + traits.lifetime,
         created_at=now,
     )

@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from mailer.db import audience
+from mailer.db import audience, receipts
 from mailer.db.audience import Slot
-from mailer.db.mailings import Mailing
+from mailer.db.mailings import Campaign, Mailing
 from mailer.db.programme import ReminderRule, SymposiumDate
 from mailer.db.session import hint_after_commit
 from mailer.vocabulary import MailingKind, MailingState
@@ -51,13 +51,20 @@ def expand_mailing(
         only = None if mailing.state is MailingState.EXPANDING else registration_id
         people = audience.attendees(mailing, slot, near=near, registration_id=only)
     else:
-        people = AUDIENCES[mailing.kind](mailing, slot)
+        people = _audience(session, mailing)(mailing, slot)
     added = audience.expand(session, mailing, slot, people)
     if mailing.state is MailingState.EXPANDING or added:
         ahead = mailing.due_at > now
         mailing.state, mailing.finished_at = MailingState.SCHEDULED if ahead else MailingState.SENDING, None
         hint_after_commit(session, Task.SEND_DUE)
     return added
+
+
+def _audience(session: Session, mailing: Mailing) -> Audience:
+    campaign = session.get(Campaign, mailing.campaign_id) if mailing.campaign_id else None
+    if campaign is None or campaign.receipt_of is None or campaign.receipt_part is None:
+        return AUDIENCES[mailing.kind]
+    return receipts.audience_of(campaign.receipt_of, campaign.receipt_part)
 
 
 def _may_expand(mailing: Mailing, now: datetime) -> bool:
