@@ -193,6 +193,7 @@ def _decode(token: str) -> bytes | None:
     return octets if _encode(octets) == token else None
 
 
+@lru_cache(maxsize=16)  # three tokens of one mail hold the same number
 def _pack(numbers: tuple[int, ...]) -> bytes:
     """Each number in groups of seven bits, low ones first: a small id stays a short address."""
     octets = bytearray()

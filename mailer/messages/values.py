@@ -6,6 +6,7 @@ HTML-escaped in HTML, an address must be an http, https or mailto URL in plain A
 
 import html
 import re
+from functools import lru_cache
 
 from mailer.messages.encoding import quoted_printable
 from mailer.messages.refusal import FillError
@@ -71,6 +72,7 @@ def _printable_html_url(value: str) -> bytes:
     return _easy_url(value) or quoted_printable(_html_url(value))
 
 
+@lru_cache(maxsize=16)  # the same address stands in the text and in the HTML
 def _easy_url(value: str) -> bytes | None:
     """An address of which no letter needs an escape, broken where its lines are full; else None."""
     if not _EASY_URL(value):
