@@ -15,6 +15,7 @@ from mailer.cli import (
     campaigns,
     database,
     ingest,
+    lanes,
     mailings,
     proposals,
     statements,
@@ -43,6 +44,7 @@ app.add_typer(subscribers.subscribers, name="subscribers")
 app.add_typer(topics.topic, name="topic")
 app.add_typer(campaigns.campaign, name="campaign")
 app.add_typer(mailings.mailing, name="mailing")
+app.add_typer(lanes.lane, name="lane")
 app.add_typer(database.keys, name="keys")
 
 

@@ -23,6 +23,7 @@ from mailer.messages.slots import UnknownPlaceholder
 from mailer.messages.when import UnknownZone
 from mailer.services.audience.people import UnknownTopic
 from mailer.services.desk.campaigns import CampaignRefusal, UnknownCampaign
+from mailer.services.desk.lanes import LaneRefusal, UnknownLane
 from mailer.services.desk.mailings import MailingRefusal, UnknownMailing
 from mailer.services.house import House, found_house, open_house
 from mailer.services.programme.ingesting import PageHeld
@@ -39,6 +40,7 @@ EXPECTED: tuple[type[Exception], ...] = (
     FormError,
     IngestError,
     KeyRingError,
+    LaneRefusal,
     MailingRefusal,
     PageHeld,
     ProposalRefusal,
@@ -47,6 +49,7 @@ EXPECTED: tuple[type[Exception], ...] = (
     SettingsError,
     SymposiumRefusal,
     UnknownCampaign,
+    UnknownLane,
     UnknownMailing,
     UnknownPlaceholder,
     UnknownStatement,

@@ -16,13 +16,26 @@ from mailer.smtp.pace import SLOWEST
 FOREVER = datetime(9000, 1, 1, tzinfo=UTC)  # closed until a person opens it
 PAUSE = timedelta(minutes=1)  # after the first throttling; twice as long at each further slowness
 CLEAN = timedelta(minutes=30)  # without throttling, until the slowness is halved
+HANGS_UP = 421
 BREAKER = 5  # sender's faults in a row
 BREAKER_REST = timedelta(minutes=30)
-MIXED_THROTTLED = 5  # in a row, before many sites that share a lane are slowed for what one may have said
-MIXED_BLOCKED = 10
 SILENT_REST = timedelta(seconds=5)  # a relay that said nothing; doubled each time, up to what the table says
 STAFF = "staff"  # why a lane is closed that a person closed
 MAX_COUNT = 1_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trust:
+    """How many replies in a row are believed to speak for the whole lane, by what they say."""
+
+    throttled: int = 1
+    closing: int = 1  # a plain 421: the server hangs up
+    blocked: int = 1
+
+
+SITE = Trust()
+RELAY = Trust(closing=5, blocked=10)  # it speaks for itself when it asks for patience, else for others too
+MANY_SITES = Trust(throttled=5, closing=5, blocked=10)
 
 
 class Alarm(StrEnum):
@@ -74,32 +87,34 @@ def matters(outcome: Outcome) -> bool:
     return outcome.code is not None and outcome.fault in (Fault.LANE, Fault.SENDER)
 
 
-def after(caution: Caution, outcomes: Iterable[Outcome], now: datetime, *, mixed: bool) -> Change:
+def after(caution: Caution, outcomes: Iterable[Outcome], now: datetime, *, trust: Trust) -> Change:
     """What becomes of a lane after these outcomes, in their order.
 
-    `mixed`: many sites stand behind the lane (a relay, or all small domains together), so that one
-    reply is not believed for all of them. A lane is slowed once for a group, and not again while it
-    rests: what was in flight when the server lost patience says the same many times.
+    A 421 hangs up on everything that was in flight on its connection: however many outcomes of the
+    group say it, it was said once. A lane at rest is not slowed again.
     """
-    change = Change(caution=caution)
+    change, hung_up = Change(caution=caution), set[str]()
     for outcome in outcomes:
-        if matters(outcome):
-            change = _after_one(change, outcome, now, mixed=mixed)
+        if not matters(outcome) or (outcome.code == HANGS_UP and outcome.text in hung_up):
+            continue
+        if outcome.code == HANGS_UP:
+            hung_up.add(outcome.text)
+        change = _after_one(change, outcome, now, trust)
     return change
 
 
-def _after_one(change: Change, outcome: Outcome, now: datetime, *, mixed: bool) -> Change:
+def _after_one(change: Change, outcome: Outcome, now: datetime, trust: Trust) -> Change:
     caution = change.caution
     if outcome.verdict is Verdict.SENT:
         return _clean(change, now)
     caution = replace(caution, faults=min(caution.faults + 1, MAX_COUNT))
     change = replace(change, caution=caution)
     if outcome.verdict is Verdict.FAILED and outcome.reason is Reason.BLOCKED:
-        enough = caution.faults >= MIXED_BLOCKED or not mixed
-        return _close(change, outcome, Alarm.BLOCKED, FOREVER) if enough else change
+        believed = caution.faults >= trust.blocked
+        return _close(change, outcome, Alarm.BLOCKED, FOREVER) if believed else change
     if asks_for_patience(outcome):
-        enough = caution.faults >= MIXED_THROTTLED or not mixed
-        return replace(change, caution=_slowed(caution, outcome, now)) if enough else change
+        needed = trust.closing if outcome.reason is Reason.CLOSING else trust.throttled
+        return replace(change, caution=_slowed(caution, outcome, now)) if caution.faults >= needed else change
     if outcome.fault is Fault.SENDER and caution.faults >= BREAKER:
         return _close(change, outcome, Alarm.BREAKER, now + BREAKER_REST)
     if outcome.fault is Fault.LANE and caution.faults >= BREAKER:
@@ -111,7 +126,7 @@ def asks_for_patience(outcome: Outcome) -> bool:
     """421, throttling, and 4xx with a policy's enhanced code or words: slower, please."""
     if outcome.verdict is not Verdict.DEFERRED:
         return False
-    if outcome.code == 421 or outcome.reason in (Reason.THROTTLED, Reason.BLOCKED):
+    if outcome.code == HANGS_UP or outcome.reason in (Reason.THROTTLED, Reason.BLOCKED):
         return True
     return outcome.fault is Fault.LANE and (outcome.enhanced or "").startswith("4.7.")
 

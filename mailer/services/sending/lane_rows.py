@@ -11,8 +11,8 @@ from sqlalchemy import Row, Select, or_, select, update
 from sqlalchemy.orm import Session
 
 from mailer.db.lanes import EVERYONE_ELSE, Lane
-from mailer.smtp import pace
-from mailer.smtp.caution import FOREVER, Caution
+from mailer.smtp import caution, pace
+from mailer.smtp.caution import FOREVER, Caution, Trust
 from mailer.smtp.pace import Bucket, LaneLimits, Room, Usage, Window
 
 RELAY = "relay:"
@@ -32,9 +32,11 @@ class Standing:
     warm_from: datetime | None
 
     @property
-    def mixed(self) -> bool:
-        """True when many sites stand behind the lane."""
-        return self.id == EVERYONE_ELSE or self.key.startswith(RELAY)
+    def trust(self) -> Trust:
+        """How far one reply speaks for the whole lane."""
+        if self.key.startswith(RELAY):
+            return caution.RELAY
+        return caution.MANY_SITES if self.id == EVERYONE_ELSE else caution.SITE
 
     def room(self, now: datetime) -> Room | None:
         """What the lane takes now; None when nothing limits it."""

@@ -87,7 +87,7 @@ def react(session: Session, outcomes: Iterable[tuple[int, Outcome]], now: dateti
             by_lane[lane_id].append(outcome)
     raised: list[str] = []
     for lane in _moved(session, by_lane):
-        change = caution.after(lane.caution, by_lane[lane.id], now, mixed=lane.mixed)
+        change = caution.after(lane.caution, by_lane[lane.id], now, trust=lane.trust)
         if change.caution != lane.caution:
             write(session, lane.id, of_caution(change.caution))
         if change.all_clear:
