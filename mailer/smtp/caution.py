@@ -107,8 +107,9 @@ def _after_one(change: Change, outcome: Outcome, now: datetime, trust: Trust) ->
     caution = change.caution
     if outcome.verdict is Verdict.SENT:
         return _clean(change, now)
-    caution = replace(caution, faults=min(caution.faults + 1, MAX_COUNT))
-    change = replace(change, caution=caution)
+    if not caution.is_closed(now):
+        caution = replace(caution, faults=min(caution.faults + 1, MAX_COUNT))
+        change = replace(change, caution=caution)
     if outcome.verdict is Verdict.FAILED and outcome.reason is Reason.BLOCKED:
         believed = caution.faults >= trust.blocked
         return _close(change, outcome, Alarm.BLOCKED, FOREVER) if believed else change

@@ -248,11 +248,11 @@ MAX_DEFERRED = 0.05  # of a day's mails; above it the next day's cap is the same
 def warm_from_after(warm_from: datetime, day: Window, deferred: int, now: datetime) -> datetime:
     """Where warming up counts from, once `day` is over: days without mail and bad days do not count."""
     began = _start(warm_from, DAY)
-    used = day.at is not None and day.at >= began and day.count > 0
-    passed = (_start(now, DAY) - (day.at if used and day.at is not None else began)).days
+    seen = day.at if day.at is not None and day.at >= began else began
+    passed = (_start(now, DAY) - seen).days
     if passed <= 0:
         return warm_from
-    earned = used and deferred <= MAX_DEFERRED * day.count
+    earned = seen == day.at and day.count > 0 and deferred <= MAX_DEFERRED * day.count
     return warm_from + DAY * (passed - 1 if earned else passed)
 
 
