@@ -142,7 +142,11 @@ def plain(name: dns.name.Name) -> str:
 def _is_trusted(resolver: dns.asyncresolver.Resolver) -> bool:
     if not resolver.flags or not resolver.flags & dns.flags.AD:
         return False
-    servers = [str(server) for server in resolver.nameservers if isinstance(server, str)]
-    if len(servers) != len(resolver.nameservers) or not servers:
+    return bool(resolver.nameservers) and all(_is_loopback(str(server)) for server in resolver.nameservers)
+
+
+def _is_loopback(server: str) -> bool:
+    try:
+        return ipaddress.ip_address(server).is_loopback
+    except ValueError:  # a resolver over https, by name
         return False
-    return all(ipaddress.ip_address(server).is_loopback for server in servers)
