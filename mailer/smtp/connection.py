@@ -155,9 +155,15 @@ class Connection(asyncio.Protocol, ABC):
             self._transport.write(data)
 
     def _set_deadline(self) -> None:
-        """The limit of the oldest open question; it starts anew with each answer."""
+        """The limit of the oldest open question; it starts anew with each answer.
+
+        A server may hold its replies until it has dealt with a whole pipelined letter: where
+        the dot is written already, each of them is waited for as long as the dot's.
+        """
         if self._expected:
-            self._deadline = self._loop.time() + self._limit_of[self._expected[0][0]]
+            step, job = self._expected[0]
+            dotted = job is not None and job.dotted
+            self._deadline = self._loop.time() + (self._limits.dot if dotted else self._limit_of[step])
 
     def _tick(self) -> None:
         if self.over:

@@ -13,25 +13,50 @@ from mailer.smtp.session import Features
 class Job:
     """One letter's way through one connection after another; used by one connection at a time."""
 
-    __slots__ = ("eight_bit", "letter", "mail_accepted", "moved_before", "recipient", "refusal", "sender")
+    __slots__ = (
+        "dotted",
+        "eight_bit",
+        "fence",
+        "id",
+        "letter",
+        "mail_accepted",
+        "moved_before",
+        "recipient",
+        "refusal",
+        "sender",
+        "utf8",
+    )
 
     def __init__(self, letter: Letter, sender: WireAddress, recipient: WireAddress) -> None:
         self.letter = letter
-        self.sender = sender
-        self.recipient = recipient
+        self.id = letter.id
+        self.fence = letter.fence
+        self.sender = sender.octets
+        self.recipient = recipient.octets
+        self.utf8 = sender.utf8 or recipient.utf8
         self.eight_bit = not letter.data.isascii()
         self.moved_before = False
         """True once a connection was lost under it before its turn really began."""
-        self.restart()
+        self.mail_accepted = False
+        self.dotted = False
+        """True from the record of its final dot (or BDAT LAST) on: it may be on the wire whole."""
+        self.refusal: Outcome | None = None
 
     def restart(self) -> None:
         """Forget what an earlier connection answered."""
         self.mail_accepted = False
-        self.refusal: Outcome | None = None
+        self.dotted = False
+        self.refusal = None
 
-    @property
-    def utf8(self) -> bool:
-        return self.sender.utf8 or self.recipient.utf8
+    def too_late(self, now: float) -> bool:
+        """True when neither a transaction may start nor a dot leave any more."""
+        letter = self.letter
+        return letter.not_after is not None and now > letter.not_after
+
+    def out_of_lease(self, now: float) -> bool:
+        """True when somebody else may hold this letter by now."""
+        lease = self.letter.lease
+        return lease is not None and now > lease.until
 
 
 def prepare(letter: Letter) -> Job | Outcome:
@@ -44,7 +69,7 @@ def prepare(letter: Letter) -> Job | Outcome:
         sender = to_wire(letter.sender) if letter.sender else NULL_SENDER
     except AddressSyntaxError as error:
         return decided_here(Verdict.FAILED, Fault.SENDER, Reason.MALFORMED, text=f"sender: {error}")
-    if _is_malformed(letter.data):
+    if not letter.canonical and _is_malformed(letter.data):
         text = "the message is empty, or holds NUL or a line end that is not CRLF"
         return decided_here(Verdict.FAILED, Fault.SENDER, Reason.MALFORMED, text=text)
     return Job(letter, sender, recipient)
@@ -69,6 +94,8 @@ def unfit(job: Job, features: Features) -> Outcome | None:
 
 def mail_command(job: Job, features: Features) -> bytes:
     """`MAIL FROM` with the parameters the server offers and the letter needs."""
+    if not features.size and not job.eight_bit and not job.utf8:
+        return b"MAIL FROM:<%b>\r\n" % job.sender
     parameters = b""
     if features.size:  # RFC 1870: the octets with CRLF, without dot-stuffing
         parameters += b" SIZE=%d" % len(job.letter.data)
@@ -76,21 +103,27 @@ def mail_command(job: Job, features: Features) -> bytes:
         parameters += b" BODY=8BITMIME"
     if job.utf8:
         parameters += b" SMTPUTF8"
-    return b"MAIL FROM:<%b>%b\r\n" % (job.sender.octets, parameters)
+    return b"MAIL FROM:<%b>%b\r\n" % (job.sender, parameters)
 
 
 def rcpt_command(job: Job) -> bytes:
-    return b"RCPT TO:<%b>\r\n" % job.recipient.octets
+    return b"RCPT TO:<%b>\r\n" % job.recipient
 
 
-def body(job: Job) -> bytes:
+def whole_lines(job: Job) -> bytes:
+    """The message as BDAT carries it (RFC 3030): octet for octet, its last line ended."""
+    data = job.letter.data
+    return data if job.letter.canonical or data.endswith(b"\r\n") else data + b"\r\n"
+
+
+def dot_stuffed(job: Job) -> bytes:
     """The message as DATA carries it, without the final dot (RFC 5321 4.5.2): leading dots are doubled.
 
     Our own forms have no leading dots; another's must not end the mail early.
     """
-    data = job.letter.data
-    if not data.endswith(b"\r\n"):
-        data += b"\r\n"
+    data = whole_lines(job)
+    if job.letter.canonical:
+        return data
     if b"\r\n." in data:
         data = data.replace(b"\r\n.", b"\r\n..")
     return b"." + data if data.startswith(b".") else data

@@ -7,8 +7,10 @@ The numbers of words are their places in the enums: those only ever grow.
 
 import struct
 import zlib
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import chain, repeat
 
 from mailer.smtp.outcome import Fault, Outcome, Phase, Reason, Verdict
 
@@ -16,6 +18,8 @@ VERSION = 1
 _MAGIC = b"MLRJRNAL"
 _HEADER = struct.Struct("<8sHH36s64s12sI")  # magic, version, record size, boot id, worker, salt, checksum
 _RECORD = struct.Struct("<BBBBHBxqqI")  # kind, verdict, fault, phase, code, reason, id, fence, checksum
+_HEAD = struct.Struct("<BBBBHBx")  # the same without id, fence and checksum
+_BODY = struct.Struct("<8sqq")  # head, id, fence: what the checksum is of
 _CHECKSUM_SIZE = 4
 HEADER_SIZE = _HEADER.size
 RECORD_SIZE = _RECORD.size
@@ -85,22 +89,65 @@ def seed_of(header: bytes) -> int:
 
 def pack_record(kind: Kind, delivery_id: int, fence: int, seed: int, outcome: Outcome | None = None) -> bytes:
     """One record; only a reply has an outcome, of which the words and the code are kept."""
+    head = _DOT_HEAD if outcome is None and kind is Kind.DOT else _head(kind, outcome)
+    return _seal([_BODY.pack(head, delivery_id, fence)], seed)
+
+
+def pack_dots(dots: Iterable[tuple[int, int]], seed: int) -> bytes:
+    """A record for each (id, fence) whose final dot is about to leave."""
+    return _seal([_BODY.pack(_DOT_HEAD, number, fence) for number, fence in dots], seed)
+
+
+def pack_replies(replies: Iterable[tuple[int, int, Outcome]], seed: int) -> bytes:
+    """A record for each (id, fence, outcome) that is known."""
+    bodies = []
+    for number, fence, outcome in replies:
+        head = _ACCEPTED_HEAD if _is_plain_yes(outcome) else _head(Kind.REPLY, outcome)
+        bodies.append(_BODY.pack(head, number, fence))
+    return _seal(bodies, seed)
+
+
+def pack_settled(ids: Collection[int], seed: int) -> bytes:
+    """A record for each delivery that is in the database as it is here."""
+    return _seal(list(map(_BODY.pack, repeat(_SETTLED_HEAD), ids, repeat(0))), seed)
+
+
+def _seal(bodies: Sequence[bytes], seed: int) -> bytes:
+    """Each body with its checksum behind it."""
+    checksums = [zlib.crc32(body, seed).to_bytes(_CHECKSUM_SIZE, "little") for body in bodies]
+    return b"".join(chain.from_iterable(zip(bodies, checksums, strict=True)))
+
+
+def _head(kind: Kind, outcome: Outcome | None) -> bytes:
     if outcome is None:
-        packed = _RECORD.pack(kind, 0, 0, 0, 0, 0, delivery_id, fence, 0)
-    else:
-        packed = _RECORD.pack(
-            kind,
-            _VERDICT_NUMBER[outcome.verdict],
-            _FAULT_NUMBER[outcome.fault],
-            _PHASE_NUMBER[outcome.phase],
-            outcome.code or 0,
-            _REASON_NUMBER[outcome.reason],
-            delivery_id,
-            fence,
-            0,
-        )
-    body = packed[:-_CHECKSUM_SIZE]
-    return body + zlib.crc32(body, seed).to_bytes(_CHECKSUM_SIZE, "little")
+        return _HEAD.pack(kind, 0, 0, 0, 0, 0)
+    return _HEAD.pack(
+        kind,
+        _VERDICT_NUMBER[outcome.verdict],
+        _FAULT_NUMBER[outcome.fault],
+        _PHASE_NUMBER[outcome.phase],
+        outcome.code or 0,
+        _REASON_NUMBER[outcome.reason],
+    )
+
+
+def _is_plain_yes(outcome: Outcome) -> bool:
+    """True for what most letters come to, so that its words need not be looked up each time."""
+    return (
+        outcome.verdict is Verdict.SENT
+        and outcome.code == 250
+        and outcome.reason is Reason.ACCEPTED
+        and outcome.phase is Phase.DOT
+        and outcome.fault is Fault.NONE
+    )
+
+
+_DOT_HEAD = _head(Kind.DOT, None)
+_SETTLED_HEAD = _head(Kind.SETTLED, None)
+_ACCEPTED_HEAD = _head(
+    Kind.REPLY,
+    Outcome(verdict=Verdict.SENT, fault=Fault.NONE, phase=Phase.DOT, reason=Reason.ACCEPTED, code=250),
+)
 
 
 def unpack_record(octets: bytes, seed: int) -> Record | None:

@@ -1,13 +1,17 @@
 """The order of things around a final dot: journal, then caller; record, then bytes.
 
 A reply to a dot goes into the journal before anybody hears of it, and a dot is
-in the journal before it is written; both go in one write where they meet.
+in the journal before it is written; both go in one write where they meet. BDAT
+LAST is a dot here: after it the server may have the letter.
 """
 
-from mailer.smtp.batch import journal_outcome
+from collections.abc import Sequence
+
+from mailer import failpoints
+from mailer.failpoints import Failpoint
 from mailer.smtp.job import Job
 from mailer.smtp.journal import Journal, JournalError
-from mailer.smtp.outcome import Fault, Outcome
+from mailer.smtp.outcome import Fault, Outcome, Reason, Verdict, decided_here
 from mailer.smtp.steps import Source
 
 
@@ -20,39 +24,53 @@ class Ledger:
         self._answered: list[tuple[Job, Outcome]] = []
 
     def add(self, job: Job, outcome: Outcome) -> None:
-        """A reply to a dot came; it is told with the next `flush` or `record_dot`."""
+        """A reply to a dot came; it is told with the next `flush` or `record_dots`."""
         self._answered.append((job, outcome))
 
-    def record_dot(self, job: Job) -> Outcome | None:
-        """Record that this letter's dot is about to leave. Not None: it must not, and this is its outcome."""
-        if any(outcome.fault is Fault.RELAY for _, outcome in self._answered):
-            self.flush()  # the letter before halts its source, and with it this one
-        if self.source is not None and self.source.halted is not None:
-            return self.source.halted
-        if self._journal is not None:
-            replies = [(each.letter.id, each.letter.fence, outcome) for each, outcome in self._answered]
-            try:
-                self._journal.record_group(replies, ((job.letter.id, job.letter.fence),))
-            except JournalError as error:
-                self._failed(error)
-                return journal_outcome()
+    def flush_refusals(self) -> None:
+        """A reply that ends the work of its source must be told before any further dot is thought of."""
+        for _, outcome in self._answered:
+            if outcome.fault is Fault.RELAY:
+                self.flush()
+                return
+
+    def record_dots(self, jobs: Sequence[Job]) -> Outcome | None:
+        """Record that these letters' dots are about to leave. Not None: they must not, and this is why."""
+        failed = self._write(self._answered, jobs)
+        if failed is not None:
+            return failed
+        for job in jobs:
+            job.dotted = True
         self._tell()
         return None
 
     def record_reply(self, job: Job, outcome: Outcome) -> None:
         """Record what is certain about a letter whose dot was recorded."""
-        if self._journal is None:
-            return
-        try:
-            self._journal.replied(job.letter.id, job.letter.fence, outcome)
-        except JournalError as error:  # the outcome stands; only nothing new may be sent
-            self._failed(error)
+        self._write(((job, outcome),), ())  # if it fails the outcome stands; only nothing new may be sent
 
     def flush(self) -> None:
         """Record and tell every reply that came."""
-        for job, outcome in self._answered:
-            self.record_reply(job, outcome)
-        self._tell()
+        if self._answered:
+            self._write(self._answered, ())
+            self._tell()
+
+    def _write(self, answered: Sequence[tuple[Job, Outcome]], dots: Sequence[Job]) -> Outcome | None:
+        if self._journal is None:
+            return None
+        if failpoints.armed:
+            _reach_before(answered, dots)
+        try:
+            self._journal.record_group(
+                [(job.id, job.fence, outcome) for job, outcome in answered],
+                [(job.id, job.fence) for job in dots],
+            )
+        except JournalError as error:
+            if self.source is not None:
+                self.source.journal_failed(error)
+            return journal_outcome()
+        if failpoints.armed:
+            _reach_after(answered, dots)
+        return None
 
     def _tell(self) -> None:
         answered, self._answered = self._answered, []
@@ -60,6 +78,27 @@ class Ledger:
             for job, outcome in answered:
                 self.source.settle(job, outcome)
 
-    def _failed(self, error: JournalError) -> None:
-        if self.source is not None:
-            self.source.journal_failed(error)
+
+def journal_outcome() -> Outcome:
+    """The outcome of every letter that was not sent because the journal could not be written."""
+    return decided_here(
+        Verdict.DEFERRED,
+        Fault.RELAY,
+        Reason.JOURNAL,
+        text="the journal could not be written, so nothing was sent",
+        retry_after=60.0,
+    )
+
+
+def _reach_before(answered: Sequence[object], dots: Sequence[object]) -> None:
+    for _ in answered:
+        failpoints.reach(Failpoint.BEFORE_REPLY_RECORD)
+    for _ in dots:
+        failpoints.reach(Failpoint.BEFORE_RECORD)
+
+
+def _reach_after(answered: Sequence[object], dots: Sequence[object]) -> None:
+    for _ in answered:
+        failpoints.reach(Failpoint.AFTER_REPLY_RECORD)
+    for _ in dots:
+        failpoints.reach(Failpoint.AFTER_RECORD)

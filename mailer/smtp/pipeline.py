@@ -11,18 +11,23 @@ letter is taken back after its dot.
 import asyncio
 from collections.abc import Callable
 
+from mailer import failpoints
+from mailer.failpoints import Failpoint
 from mailer.smtp.connection import Connection
-from mailer.smtp.job import Job, body, mail_command, rcpt_command, unfit
+from mailer.smtp.job import Job, dot_stuffed, mail_command, rcpt_command, unfit
 from mailer.smtp.journal import Journal
 from mailer.smtp.ledger import Ledger
 from mailer.smtp.limits import Limits
-from mailer.smtp.outcome import Fault, Outcome, Reason, Verdict, decided_here
+from mailer.smtp.outcome import Outcome, Phase, Reason, Verdict, unanswered
 from mailer.smtp.reply import Reply
 from mailer.smtp.session import Session
-from mailer.smtp.steps import Source, Step, fate, judged
+from mailer.smtp.steps import PLAIN_STEPS, Source, Step, fate, fits, is_yes, judged
 
 BLOCK = 1 << 16  # octets of a body that are written before the peer must have taken the last block
+_DRILL_BLOCK = 1 << 10
 _START_INPUT = 354
+_OK = 250
+_ANY_TIME = float("-inf")
 
 
 class Pipeline(Connection):
@@ -56,7 +61,8 @@ class Pipeline(Connection):
             return
         self._source = self._ledger.source = source
         self._rest = self._loop.create_future()
-        self._next()
+        self._go_on()
+        self._set_deadline()
         try:
             await self._rest
         finally:
@@ -65,14 +71,21 @@ class Pipeline(Connection):
     # --- replies
 
     def _answer(self, step: Step, job: Job, reply: Reply) -> None:
-        if not _fits(step, reply):
+        if reply.code == _OK and step in PLAIN_STEPS:  # nearly every reply
+            self._expected.popleft()
+            if step is Step.MAIL:
+                job.mail_accepted = True
+            if not self._pipelined:
+                self._step_on(step, job)
+            return
+        if not fits(step, reply):
             self._break(Reason.PROTOCOL)
             return
-        self._expected.popleft()
         if step is Step.DOT:
-            self.replies_credited += 1
-            self._ledger.add(job, judged(step, job, reply))
-        elif step is Step.DATA:
+            self._answer_dot(job, reply)
+            return
+        self._expected.popleft()
+        if step is Step.DATA:
             self._answer_data(job, reply)
         elif step is Step.VOID and job.refusal is not None:  # any reply ends the empty DATA
             self._settle(job, job.refusal)
@@ -81,12 +94,14 @@ class Pipeline(Connection):
 
     def _answer_envelope(self, step: Step, job: Job, reply: Reply) -> None:
         """RSET, MAIL or RCPT: note a refusal; in lock-step, ask what comes next or give up the letter."""
-        if not _is_yes(reply):
+        if not is_yes(reply):
             job.refusal = job.refusal or judged(step, job, reply)
         elif step is Step.MAIL:
             job.mail_accepted = True
-        if self._pipelined:
-            return
+        if not self._pipelined:
+            self._step_on(step, job)
+
+    def _step_on(self, step: Step, job: Job) -> None:
         if job.refusal is not None:
             self._needs_reset = job.mail_accepted
             self._settle(job, job.refusal)
@@ -107,47 +122,48 @@ class Pipeline(Connection):
             self._expected.append((Step.VOID, job))
             self._break(Reason.PROTOCOL)
 
+    def _answer_dot(self, job: Job, reply: Reply) -> None:
+        self._expected.popleft()
+        self.replies_credited += 1
+        self._ledger.add(job, judged(Step.DOT, job, reply))
+
     # --- letters
 
     def _go_on(self) -> None:
-        """Send the body that was asked for, or begin the next letter, or rest."""
+        """Send the body that was asked for, or begin the next letters, or rest."""
         if self._unsent:
             return
         if self._ready is not None:
             self._send_body(self._ready)
-        else:
-            self._ledger.flush()
-        if not self._expected and self._ready is None and not self.over:
-            self._next()
-
-    def _next(self) -> None:
-        """Begin a letter on a connection with nothing in flight, or end this run."""
-        job = self._take()
-        if job is not None:
-            self._write(self._begin(job))
-            self._set_deadline()
-        elif self._rest is not None and not self._rest.done():
+        if self._unsent or self.over:
+            return
+        self._send_more()
+        if not self._expected and not self.over and self._rest is not None and not self._rest.done():
             self._deadline = self._loop.time() + self._limits.idle
             self._rest.set_result(None)
 
-    def _take(self) -> Job | None:
+    def _send_more(self) -> None:
+        """Tell what is known, and begin a letter when nothing is in flight."""
+        self._ledger.flush()
+        if not self._expected and not self.over:
+            job = self._take(self._clock())
+            if job is not None:
+                self._write(self._begin(job))
+
+    def _take(self, now: float) -> Job | None:
         source = self._source
-        while source is not None and source.halted is None and not self.too_old:
+        while source is not None and not self.too_old:
             job = source.take()
             if job is None:
                 return None
-            outcome = _too_late() if self._is_too_late(job) else unfit(job, self._features)
+            outcome = source.held_back(job, now) or unfit(job, self._features)
             if outcome is None:
                 return job
             source.settle(job, outcome)
         return None
 
-    def _is_too_late(self, job: Job) -> bool:
-        not_after = job.letter.not_after
-        return not_after is not None and self._clock() > not_after
-
     def _begin(self, job: Job) -> bytes:
-        """The bytes that open a letter's transaction; in lock-step only the first command of it."""
+        """The bytes that open a letter's DATA transaction; in lock-step only the first command of it."""
         job.restart()
         needs_reset, self._needs_reset = self._needs_reset, False
         if not self._pipelined:
@@ -156,7 +172,7 @@ class Pipeline(Connection):
             return self._command(step, job)
         steps = [Step.RESET] if needs_reset else []
         steps += [Step.MAIL, Step.RCPT, Step.DATA]
-        self._expected.extend((step, job) for step in steps)
+        self._expected.extend([(step, job) for step in steps])
         return b"".join([self._command(step, job) for step in steps])
 
     def _ask(self, step: Step, job: Job) -> None:
@@ -171,16 +187,23 @@ class Pipeline(Connection):
         return b"DATA\r\n" if step is Step.DATA else b"RSET\r\n"
 
     def _settle(self, job: Job, outcome: Outcome) -> None:
-        """The outcome of a letter that was refused before its dot."""
+        """The outcome of a letter whose envelope was refused."""
         self.replies_credited += 1
-        if self._source is None:
-            return
         if outcome.reason is Reason.TOO_MANY_RECIPIENTS and not job.moved_before:
             # It asks for a new transaction at once; a fresh connection, since it may count per session.
             job.moved_before = self._retiring = True
-            self._source.give_back(job)
-        else:
+            self._give_back(job, outcome)
+        elif job.dotted:
+            self._ledger.add(job, outcome)
+        elif self._source is not None:
             self._source.settle(job, outcome)
+
+    def _give_back(self, job: Job, outcome: Outcome) -> None:
+        """Another connection may take it; `outcome` is what is certain of it, should that never come."""
+        if job.dotted:
+            self._ledger.record_reply(job, outcome)
+        if self._source is not None:
+            self._source.give_back(job)
 
     # --- bodies
 
@@ -189,8 +212,8 @@ class Pipeline(Connection):
         return self._ready is not None
 
     def _send_body(self, job: Job) -> None:
-        octets = body(job)
-        if len(octets) <= BLOCK:
+        octets = dot_stuffed(job)
+        if len(octets) <= (_DRILL_BLOCK if failpoints.armed else BLOCK):
             self._send_last(job, octets)
             return
         self._ledger.flush()  # the letter before need not wait for a body of many blocks
@@ -201,9 +224,12 @@ class Pipeline(Connection):
         """Write a large body as fast as the peer takes it; its last block goes with the dot."""
         if self._ready is None or not self._unsent:
             return
-        while len(self._unsent) > BLOCK and not self._paused:
-            self._write(bytes(self._unsent[:BLOCK]))
-            self._unsent = self._unsent[BLOCK:]
+        block = _DRILL_BLOCK if failpoints.armed else BLOCK
+        while len(self._unsent) > block and not self._paused:
+            self._write(bytes(self._unsent[:block]))
+            self._unsent = self._unsent[block:]
+            if failpoints.armed:
+                failpoints.reach(Failpoint.MID_BODY)
         if self._paused:
             self._deadline = self._loop.time() + self._limits.block
             return
@@ -216,18 +242,35 @@ class Pipeline(Connection):
         if self._transport.is_closing():
             self._break(Reason.LOST)
             return
-        held_back = self._ledger.record_dot(job)
-        if held_back is None and self._is_too_late(job):
-            held_back = _too_late()  # the process may have been stopped for hours just before this line
-            self._ledger.record_reply(job, held_back)
+        self._ledger.flush_refusals()
+        held_back = self._why_held_back(job, _ANY_TIME) or self._ledger.record_dots((job,))
+        now = self._clock()  # between the record and this line the process may have been stopped for hours
+        if held_back is None:
+            held_back = self._why_held_back(job, now)
+            if held_back is not None:
+                self._ledger.record_reply(job, held_back)
         if held_back is not None:
             job.refusal = held_back
             self._break(Reason.STOPPED)  # only closing takes a letter back: a dot would deliver half of it
             return
         self._ready = None
         self._expected.append((Step.DOT, job))
-        following = self._take() if self._pipelined else None
-        self._write(b"%b.\r\n%b" % (octets, self._begin(following) if following else b""))
+        self._write(b"%b.\r\n%b" % (octets, self._following(now)))
+        if failpoints.armed:
+            self._reach_after_dots(1)
+
+    def _following(self, now: float) -> bytes:
+        """What rides with the dot: the next letter's envelope."""
+        job = self._take(now) if self._pipelined else None
+        return self._begin(job) if job is not None else b""
+
+    def _why_held_back(self, job: Job, now: float) -> Outcome | None:
+        return self._source.held_back(job, now) if self._source is not None else None
+
+    def _reach_after_dots(self, dots: int) -> None:
+        """After the loop has really written them: it does so at the end of its round."""
+        for _ in range(dots):
+            self._loop.call_soon(self._loop.call_soon, failpoints.reach, Failpoint.AFTER_DOT)
 
     # --- the end
 
@@ -245,11 +288,11 @@ class Pipeline(Connection):
     def _letters_in_flight(self) -> list[tuple[Step, Job]]:
         """Each letter with the earliest question about it that is still open, in the order of the wire."""
         found: dict[int, tuple[Step, Job]] = {}
-        if self._ready is not None:
-            found[self._ready.letter.id] = (Step.DATA, self._ready)
         for step, job in self._expected:
             if job is not None:
-                found.setdefault(job.letter.id, (step, job))
+                found.setdefault(job.id, (step, job))
+        if self._ready is not None:
+            found.setdefault(self._ready.id, (Step.DATA, self._ready))
         return list(found.values())
 
     def _settle_lost(self, step: Step, job: Job, reason: Reason, reply: Reply | None, *, first: bool) -> None:
@@ -259,33 +302,8 @@ class Pipeline(Connection):
         outcome = fate(step, job, reason, reply, first=first, worked=self.replies_credited > 0)
         if outcome is None:
             job.moved_before = job.moved_before or first
-            source.give_back(job)
+            self._give_back(job, unanswered(Phase.MAIL, reason))
             return
-        if step is Step.DOT and outcome.verdict is not Verdict.IN_DOUBT:
+        if job.dotted and outcome.verdict is not Verdict.IN_DOUBT:
             self._ledger.record_reply(job, outcome)
         source.settle(job, outcome)
-
-
-def _too_late() -> Outcome:
-    return decided_here(
-        Verdict.DEFERRED,
-        Fault.NONE,
-        Reason.TOO_LATE,
-        text="the time to send this letter was over",
-        retry_after=0.0,
-    )
-
-
-def _is_yes(reply: Reply) -> bool:
-    return 200 <= reply.code <= 299
-
-
-def _fits(step: Step, reply: Reply) -> bool:
-    """True when the code can be an answer to the question; any other means that the two are out of step."""
-    if step is Step.VOID:
-        return reply.code != _START_INPUT
-    if step is Step.RESET:
-        return _is_yes(reply)
-    if step is Step.DATA:
-        return reply.code == _START_INPUT or 400 <= reply.code <= 599
-    return _is_yes(reply) or 400 <= reply.code <= 599

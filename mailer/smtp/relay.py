@@ -6,8 +6,10 @@
     smtp://host:25?tls=none&insecure=yes   clear text, for a closed network of your own; never with a password
 
 Options: `tls=starttls|none`, `insecure=yes`, `ca=/path/to/ca.pem` (a private
-authority), `connections=N` (1 to 50). There is no way to skip the check of a
-certificate. The password and the user never appear in repr, str or an error.
+authority), `connections=N` (1 to 50), `depth=N` (1 to 32: mails in flight on one
+connection where the relay offers CHUNKING), `chunking=no`, and, among several
+relays separated by white space, `weight=N` (1 to 100). There is no way to skip the
+check of a certificate. The password and the user never appear in repr, str or an error.
 """
 
 import base64
@@ -23,8 +25,10 @@ import idna
 
 DEFAULT_CONNECTIONS = 4
 MAX_CONNECTIONS = 50
+DEFAULT_DEPTH, MAX_DEPTH = 8, 32
+MAX_WEIGHT = 100
 _PORT_IMPLICIT, _PORT_SUBMISSION, _PORT_PLAIN = 465, 587, 25
-_OPTIONS = ("tls", "insecure", "ca", "connections")
+_OPTIONS = ("tls", "insecure", "ca", "connections", "depth", "chunking", "weight")
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\Z")
 _EXAMPLE = "for instance smtp://user:password@relay.example.org:587"
 
@@ -49,6 +53,9 @@ class Relay:
     user: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
     connections: int = DEFAULT_CONNECTIONS
+    depth: int = DEFAULT_DEPTH
+    chunking: bool = True
+    weight: int = 1
     ca: Path | None = None
 
     @classmethod
@@ -70,7 +77,10 @@ class Relay:
             tls=tls,
             user=user,
             password=password,
-            connections=_connections(options),
+            connections=_number(options, "connections", DEFAULT_CONNECTIONS, MAX_CONNECTIONS),
+            depth=_number(options, "depth", DEFAULT_DEPTH, MAX_DEPTH),
+            chunking=_chunking(options),
+            weight=_number(options, "weight", 1, MAX_WEIGHT),
             ca=_ca(options, tls),
         )
 
@@ -98,6 +108,17 @@ class Relay:
         )
         coded = [base64.b64encode(word.encode("utf-8")).decode("ascii") for word in plain + joined]
         return sorted(plain + coded, key=len, reverse=True)
+
+
+def parse_all(text: str) -> tuple[Relay, ...]:
+    """One relay or several, their URLs separated by white space; raises RelayError."""
+    urls = text.split()
+    if not urls:
+        raise RelayError(f"no relay is named: give at least one URL, {_EXAMPLE}")
+    relays = tuple(Relay.parse(url) for url in urls)
+    if len({str(relay) for relay in relays}) != len(relays):
+        raise RelayError("two of the relays are the same host and port: keep one, with a greater weight")
+    return relays
 
 
 def is_loopback(host: str) -> bool:
@@ -206,11 +227,18 @@ def _check_port(port: int, *, implicit: bool) -> None:
         raise RelayError("port 465 is TLS from the first byte: write smtps:// instead of smtp://")
 
 
-def _connections(options: Mapping[str, str]) -> int:
-    text = options.get("connections", str(DEFAULT_CONNECTIONS))
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MAX_CONNECTIONS):
-        raise RelayError(f"the option connections is a number from 1 to {MAX_CONNECTIONS}")
+def _number(options: Mapping[str, str], name: str, default: int, most: int) -> int:
+    text = options.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= most):
+        raise RelayError(f"the option {name} is a number from 1 to {most}")
     return int(text)
+
+
+def _chunking(options: Mapping[str, str]) -> bool:
+    asked = options.get("chunking", "yes")
+    if asked not in ("yes", "no"):
+        raise RelayError("the option chunking is yes (where the relay offers it) or no")
+    return asked == "yes"
 
 
 def _ca(options: Mapping[str, str], tls: Tls) -> Path | None:

@@ -1,7 +1,7 @@
 """The questions a connection asks, and what becomes of a letter whose question stays open.
 
-Pure. The rule it must never break: a letter whose final dot was written goes
-to no other connection.
+The rule it must never break: a letter whose final dot was written goes to no
+other connection, unless the server itself said that it will not take it (421).
 """
 
 from collections.abc import Mapping
@@ -15,6 +15,8 @@ from mailer.smtp.limits import Limits
 from mailer.smtp.outcome import Outcome, Phase, Reason, unanswered
 from mailer.smtp.reply import Reply
 
+_OK, _START_INPUT = 250, 354
+
 
 class Step(Enum):
     """A question the server still has to answer."""
@@ -24,6 +26,7 @@ class Step(Enum):
     RCPT = "rcpt"
     DATA = "data"
     DOT = "dot"
+    """The final dot, or BDAT LAST: from here on the letter may be accepted."""
     VOID = "void"
     """A lone dot that ends a DATA which the server opened although it refused the recipient."""
     QUIT = "quit"
@@ -37,6 +40,25 @@ PHASE_OF: Mapping[Step, Phase] = {
     Step.VOID: Phase.DATA,
     Step.DOT: Phase.DOT,
 }
+
+
+PLAIN_STEPS = frozenset({Step.RESET, Step.MAIL, Step.RCPT})
+"""The steps to which 250 says no more than yes."""
+
+
+def is_yes(reply: Reply) -> bool:
+    return 200 <= reply.code <= 299
+
+
+def fits(step: Step, reply: Reply) -> bool:
+    """True when the code can be an answer to the question; any other means that the two are out of step."""
+    if step is Step.VOID:
+        return reply.code != _START_INPUT
+    if step is Step.RESET:
+        return is_yes(reply)
+    if step is Step.DATA:
+        return reply.code == _START_INPUT or 400 <= reply.code <= 599
+    return is_yes(reply) or 400 <= reply.code <= 599
 
 
 def limits_by_step(limits: Limits) -> Mapping[Step, float]:
@@ -58,23 +80,41 @@ class Source(Protocol):
     def take(self) -> Job | None:
         """The next letter, or None when there is none for now."""
 
+    def held_back(self, job: Job, now: float) -> Outcome | None:
+        """Not None: no transaction of this letter may start and no dot of it leave, and this is why."""
+
     def give_back(self, job: Job) -> None:
-        """This letter was not offered: another connection may take it."""
+        """This letter was certainly not accepted: another connection may take it."""
 
     def settle(self, job: Job, outcome: Outcome) -> None:
-        """The one outcome of this letter. May halt the source."""
-
-    @property
-    def halted(self) -> Outcome | None:
-        """Not None when no further dot may leave: the outcome of every letter without one."""
+        """The one outcome of this letter. May end the work of others with it."""
 
     def journal_failed(self, error: JournalError) -> None:
         """The journal cannot be written: nothing more may be sent."""
 
 
+_ACCEPTED_KEPT = 64
+_accepted: dict[tuple[bytes, ...], tuple[Outcome, str]] = {}
+"""What "250 Ok" means, by its words: many servers say the same to every letter."""
+
+
 def judged(step: Step, job: Job, reply: Reply) -> Outcome:
     """What a reply to this step means for its letter."""
-    return judge(PHASE_OF[step], reply.code, reply.enhanced, reply.text, recipient=job.letter.recipient)
+    recipient = job.letter.recipient
+    if step is not Step.DOT or reply.code != _OK:
+        return judge(PHASE_OF[step], reply.code, reply.enhanced, reply.text, recipient=recipient)
+    known = _accepted.get(reply.lines)
+    if known is None:
+        outcome = judge(Phase.DOT, _OK, reply.enhanced, reply.text)
+        known = outcome, outcome.text.casefold()
+        if len(_accepted) >= _ACCEPTED_KEPT:
+            _accepted.clear()
+        _accepted[reply.lines] = known
+    outcome, text = known
+    local = recipient.rpartition("@")[0].strip('"').casefold()
+    if local and local in text:  # the words may name this recipient: look closely
+        return judge(Phase.DOT, _OK, reply.enhanced, reply.text, recipient=recipient)
+    return outcome
 
 
 def fate(
@@ -84,11 +124,14 @@ def fate(
 
     `step` is the earliest open question about the letter; `first` says that it
     was the next to be answered on its connection; `worked` that the connection
-    had answered for other letters before. `reply` is a 421 in place of the answer.
+    had answered for other letters before. `reply` is a 421 in place of the answer:
+    the server's word that neither this letter nor any after it was accepted.
     """
     if job.refusal is not None:
         return job.refusal  # what was still open does not matter any more
-    if not first and step is not Step.DOT:
+    if job.dotted and reply is None:
+        return unanswered(Phase.DOT, reason)
+    if not first:
         return None  # another letter's answer was due before: nothing was said about this one
     if worked and not job.moved_before and _is_about_connection(step, reason):
         return None

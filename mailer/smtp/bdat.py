@@ -1,0 +1,137 @@
+"""Whole letters in flight on one connection: RSET, MAIL, RCPT, BDAT n LAST, back to back (RFC 3030).
+
+At most `depth` LASTs are written whose reply was not read. Each transaction is
+led by its own RSET: a refused MAIL or RCPT before it makes its BDAT fail, and may
+leave a sender behind under which the next letter would go out (RFC 3030 2).
+A letter of many blocks goes by DATA, in a transaction of its own.
+"""
+
+from collections.abc import Callable
+
+from mailer import failpoints
+from mailer.failpoints import Failpoint
+from mailer.smtp.job import Job, mail_command, whole_lines
+from mailer.smtp.journal import Journal
+from mailer.smtp.limits import Limits
+from mailer.smtp.outcome import Outcome, Reason
+from mailer.smtp.pipeline import BLOCK, Pipeline
+from mailer.smtp.reply import Reply
+from mailer.smtp.session import Session
+from mailer.smtp.steps import Step, is_yes
+
+
+class BdatPipeline(Pipeline):
+    """A connection to a server that offers PIPELINING and CHUNKING."""
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        limits: Limits,
+        clock: Callable[[], float],
+        journal: Journal | None = None,
+        depth: Callable[[], int],
+    ) -> None:
+        """`depth` is asked whenever there is room for more."""
+        super().__init__(session, limits=limits, clock=clock, journal=journal)
+        self._depth = depth
+        self._open_lasts = 0  # written, and no reply read
+        self._large: Job | None = None  # it goes by DATA, and its dot is not written
+
+    # --- replies
+
+    def _answer_dot(self, job: Job, reply: Reply) -> None:
+        """The reply that decides; a letter whose envelope was refused had its answer before."""
+        if job.refusal is not None and is_yes(reply):
+            # It refused the recipient and took the mail: nobody can say what became of it.
+            job.refusal = None
+            self._break(Reason.PROTOCOL)
+            return
+        self._open_lasts -= 1
+        if job.refusal is None:
+            super()._answer_dot(job, reply)
+        else:
+            self._expected.popleft()
+            self._settle(job, job.refusal)
+        self._needs_reset = self._needs_reset or not is_yes(reply)
+
+    def _settle(self, job: Job, outcome: Outcome) -> None:
+        if job is self._large:
+            self._large = None
+        super()._settle(job, outcome)
+
+    # --- letters
+
+    def _send_more(self) -> None:
+        """By the half of the depth: several letters to a write, and the server is never idle."""
+        depth = self._depth()
+        self._ledger.flush_refusals()
+        if self._large is None and self._open_lasts <= depth // 2:
+            self._send_group(depth - self._open_lasts)
+        self._ledger.flush()
+
+    def _send_group(self, room: int) -> None:
+        """As many whole transactions as there is room for: one record, one look at the clock, one write."""
+        if self._transport.is_closing():
+            self._break(Reason.LOST)
+            return
+        jobs, large = self._take_group(room)
+        # The journal's failure has told each of them by itself.
+        octets = self._transactions(jobs) if jobs and self._ledger.record_dots(jobs) is None else []
+        if large is not None:
+            self._large = large
+            self._needs_reset = self._needs_reset or bool(self._expected)
+            octets.append(self._begin(large))
+        if octets:
+            self._write_group(b"".join(octets), len(jobs))
+
+    def _take_group(self, room: int) -> tuple[list[Job], Job | None]:
+        now = self._clock()
+        jobs: list[Job] = []
+        while len(jobs) < room and (job := self._take(now)) is not None:
+            if len(job.letter.data) >= BLOCK:
+                return jobs, job
+            job.restart()
+            jobs.append(job)
+        return jobs, None
+
+    def _transactions(self, jobs: list[Job]) -> list[bytes]:
+        """The bytes of those that may leave; what is out of time by now is told so, and not begun."""
+        octets: list[bytes] = []
+        expected, features, now = self._expected, self._features, self._clock()
+        for job in jobs:
+            held_back = self._why_held_back(job, now)
+            if held_back is not None:
+                self._withdraw(job, held_back)
+                continue
+            if expected or self._needs_reset:
+                octets.append(b"RSET\r\n")
+                expected.append((Step.RESET, job))
+                self._needs_reset = False
+            data = whole_lines(job)
+            octets.append(mail_command(job, features))
+            octets.append(b"RCPT TO:<%b>\r\nBDAT %d LAST\r\n" % (job.recipient, len(data)))
+            octets.append(data)
+            expected.extend(((Step.MAIL, job), (Step.RCPT, job), (Step.DOT, job)))
+            self._open_lasts += 1
+        return octets
+
+    def _withdraw(self, job: Job, held_back: Outcome) -> None:
+        self._ledger.record_reply(job, held_back)
+        if self._source is not None:
+            self._source.settle(job, held_back)
+
+    def _write_group(self, octets: bytes, lasts: int) -> None:
+        if not failpoints.armed:
+            self._write(octets)
+            return
+        self._write(octets[: len(octets) // 2])
+        failpoints.reach(Failpoint.MID_BODY)
+        self._write(octets[len(octets) // 2 :])
+        self._reach_after_dots(lasts)
+
+    def _following(self, now: float) -> bytes:
+        """After the dot of a large letter: nothing yet; the next group is begun by itself."""
+        self._large = None
+        self._open_lasts += 1
+        return b""

@@ -1,0 +1,178 @@
+"""The connections to one host: opened as letters wait, kept, replaced, and closed with a goodbye.
+
+A host is asked once: when it does not let the first connection in, nobody
+tries a second. One that refuses only some connections keeps those it has.
+Lives on the engine's thread.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from mailer.smtp.bdat import BdatPipeline
+from mailer.smtp.journal import Journal
+from mailer.smtp.limits import Limits
+from mailer.smtp.outcome import HOST_PAUSE, Fault, Outcome, Reason, Verdict, decided_here
+from mailer.smtp.pipeline import Pipeline
+from mailer.smtp.session import Refusal, Session
+from mailer.smtp.waiting import Waiting
+
+_LOCK_STEP_FOR = 24 * 3600.0  # seconds a host gets one command at a time after it broke the protocol
+_FRUITLESS_CONNECTIONS = 3  # lost in a row without an answer for any letter: the host is left alone
+_CROWDED_FOR = 60.0  # seconds without a further connection after one was refused beside others
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Manners:
+    """How much may be asked of a host at once: connections, and BDAT transactions in flight on each."""
+
+    connections: int
+    depth: int = 1
+    chunking: bool = True
+
+
+class Pool:
+    """Owns the connections to one host. Serves one `Waiting` after another."""
+
+    def __init__(
+        self,
+        name: str,
+        open_door: Callable[[], Awaitable[Session]],
+        *,
+        manners: Manners,
+        limits: Limits,
+        clock: Callable[[], float],
+        journal: Journal | None,
+    ) -> None:
+        """`open_door` makes a session, or raises Refusal. `name` is for people."""
+        self.name = name
+        self.waiting = Waiting(lambda *_: None, lambda: True, lambda _: None)
+        self._open_door = open_door
+        self._manners = manners
+        self._limits = limits
+        self._clock = clock
+        self._journal = journal
+        self._failed: Callable[[BaseException], None] = lambda _: None
+        self._idle: list[Pipeline] = []
+        self._serving: set[asyncio.Task[None]] = set()
+        self._farewells: set[asyncio.Task[None]] = set()
+        self._let_in = False  # the host took our last attempt at a connection
+        self._refusal: Outcome | None = None
+        self._fruitless = 0
+        self._crowded_until = self._lock_step_until = float("-inf")
+
+    def serve(self, waiting: Waiting, failed: Callable[[BaseException], None]) -> None:
+        """Take letters from here from now on; `failed` hears of errors of our own."""
+        self.waiting = waiting
+        self._failed = failed
+
+    def wake(self) -> None:
+        """Letters wait: put connections to work, as many as there may be."""
+        allowed = self._manners.connections
+        if not self._let_in:
+            allowed = 1
+        elif asyncio.get_running_loop().time() < self._crowded_until:
+            allowed = max(1, len(self._serving))
+        for _ in range(min(allowed - len(self._serving), len(self.waiting))):
+            task = asyncio.get_running_loop().create_task(self._serve())
+            self._serving.add(task)
+            task.add_done_callback(self._served)
+
+    async def close(self) -> None:
+        """Say QUIT on every connection. Only when nothing is in flight."""
+        while self._idle:
+            self._retire(self._idle.pop())
+        if self._farewells:
+            await asyncio.wait(self._farewells)
+
+    # --- one place for a connection
+
+    async def _serve(self) -> None:
+        """A lost connection is replaced while letters wait and the host lets us in."""
+        while self.waiting:
+            try:
+                pipeline = await self._connection()
+            except Refusal as refusal:
+                self._refusal = refusal.outcome
+                _log_refusal(refusal.outcome)
+                return
+            if not self._let_in:
+                self._let_in = True
+                self.wake()
+            fresh, credited = pipeline.replies_credited == 0, pipeline.replies_credited
+            await pipeline.run(self.waiting)
+            self._release(pipeline)
+            if pipeline.replies_credited > credited:
+                self._fruitless, self._refusal = 0, None
+            elif fresh and (pipeline.over or pipeline.too_old):
+                self._fruitless += 1
+                if self._fruitless >= _FRUITLESS_CONNECTIONS:
+                    self._refusal = gave_up()
+                    return
+
+    def _served(self, task: asyncio.Task[None]) -> None:
+        self._serving.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failed(error)
+            return
+        refusal = self._refusal
+        if refusal is not None and self._serving:  # the others go on
+            self._crowded_until = asyncio.get_running_loop().time() + _CROWDED_FOR
+        elif refusal is not None:
+            self._refusal, self._fruitless, self._let_in = None, 0, False
+            self.waiting.refuse(refusal)
+        elif self.waiting:
+            self.wake()
+
+    async def _connection(self) -> Pipeline:
+        """A kept connection, or one attempt at a new one; raises Refusal."""
+        while self._idle:
+            pipeline = self._idle.pop()
+            if not pipeline.over and not pipeline.too_old:
+                return pipeline
+            self._retire(pipeline)
+        session = await self._open_door()
+        limits, clock, journal = self._limits, self._clock, self._journal
+        lock_step = asyncio.get_running_loop().time() < self._lock_step_until
+        features = session.features
+        if self._manners.chunking and features.chunking and features.pipelining and not lock_step:
+            return BdatPipeline(session, limits=limits, clock=clock, journal=journal, depth=self._depth)
+        return Pipeline(session, limits=limits, clock=clock, journal=journal, lock_step=lock_step)
+
+    def _depth(self) -> int:
+        return self._manners.depth
+
+    def _release(self, pipeline: Pipeline) -> None:
+        if pipeline.broke_protocol:
+            self._lock_step_until = asyncio.get_running_loop().time() + _LOCK_STEP_FOR
+            _log.warning("smtp_protocol_error")
+        if pipeline.over:
+            return
+        if pipeline.too_old:
+            self._retire(pipeline)
+        else:
+            self._idle.append(pipeline)
+
+    def _retire(self, pipeline: Pipeline) -> None:
+        farewell = asyncio.get_running_loop().create_task(pipeline.quit())
+        self._farewells.add(farewell)
+        farewell.add_done_callback(self._farewells.discard)
+
+
+def gave_up() -> Outcome:
+    """The outcome of letters left over when the host hangs up again and again."""
+    return decided_here(
+        Verdict.DEFERRED,
+        Fault.RELAY,
+        Reason.LOST,
+        text="the relay closed connection after connection without an answer",
+        retry_after=HOST_PAUSE,
+    )
+
+
+def _log_refusal(outcome: Outcome) -> None:
+    fields = {"phase": str(outcome.phase), "reason": str(outcome.reason), "code": outcome.code}
+    _log.warning("smtp_relay_refused", extra=fields)

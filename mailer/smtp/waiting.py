@@ -1,0 +1,134 @@
+"""The letters that wait for one pool's connections, and those that are on them.
+
+Every letter that goes in comes out once: told with one outcome, or handed back
+to whoever put it in. Connections take letters from here and give back those
+that were certainly not accepted. Lives on the engine's thread.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Collection
+from dataclasses import replace
+
+from mailer.smtp.job import Job, prepare
+from mailer.smtp.journal import JournalError
+from mailer.smtp.ledger import journal_outcome
+from mailer.smtp.letter import Draft, Letter
+from mailer.smtp.outcome import Fault, Outcome, Phase, Reason, Verdict, decided_here
+
+Item = Letter | Draft
+
+STOPPED = decided_here(Verdict.DEFERRED, Fault.NONE, Reason.STOPPED, retry_after=0.0)
+TOO_LATE = decided_here(
+    Verdict.DEFERRED,
+    Fault.NONE,
+    Reason.TOO_LATE,
+    text="the time to send this letter was over",
+    retry_after=0.0,
+)
+_UNFIT = decided_here(Verdict.FAILED, Fault.SENDER, Reason.RENDER, text="the letter could not be composed")
+
+_log = logging.getLogger(__name__)
+
+
+class Waiting:
+    """The `Source` of one pool's connections."""
+
+    def __init__(
+        self,
+        tell: Callable[[int, Outcome], None],
+        stopping: Callable[[], bool],
+        refused: Callable[[Outcome], None],
+        elsewhere: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`stopping` is asked before anything leaves; `refused` hears that nothing goes here for now.
+
+        `elsewhere` says whether a letter that was refused with its relay may go to another.
+        """
+        self._tell = tell
+        self._stopping = stopping
+        self._refused = refused
+        self._elsewhere = elsewhere
+        self._queue: deque[Item | Job] = deque()
+        self._open: dict[int, Job | None] = {}  # every letter in here; a job once a connection took it
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def put(self, items: Collection[Item]) -> None:
+        self._queue.extend(items)
+        self._open.update(dict.fromkeys([item.id for item in items]))
+
+    def release(self, ids: Collection[int] | None = None) -> list[Item]:
+        """Hand back the letters without a dot, all or those with these ids; connections drop theirs."""
+        asked = list(self._open) if ids is None else [number for number in ids if number in self._open]
+        gone = {number for number in asked if (job := self._open[number]) is None or not job.dotted}
+        items = [item for item in self._queue if item.id in gone]
+        waiting = {item.id for item in items}
+        if items:
+            self._queue = deque(item for item in self._queue if item.id not in gone)
+        released: list[Item] = [
+            job.letter for number in gone - waiting if (job := self._open[number]) is not None
+        ]
+        released += [item.letter if isinstance(item, Job) else item for item in items]
+        for number in gone:
+            del self._open[number]
+        return released
+
+    # --- for connections
+
+    def take(self) -> Job | None:
+        queue = self._queue
+        while queue and not self._stopping():
+            item = queue.popleft()
+            job = item if isinstance(item, Job) else _ready(item)
+            if isinstance(job, Job):
+                self._open[job.id] = job
+                return job
+            del self._open[item.id]
+            self._tell(item.id, job)
+        return None
+
+    def held_back(self, job: Job, now: float) -> Outcome | None:
+        if job.out_of_lease(now) or self._stopping() or self._open.get(job.id) is not job:
+            return STOPPED
+        return TOO_LATE if job.too_late(now) else None
+
+    def give_back(self, job: Job) -> None:
+        if self._open.get(job.id) is job:
+            job.restart()
+            self._queue.appendleft(job)
+
+    def settle(self, job: Job, outcome: Outcome) -> None:
+        refused = outcome.fault is Fault.RELAY
+        if self._open.get(job.id) is job and not (refused and not job.dotted and self._elsewhere()):
+            del self._open[job.id]
+            self._tell(job.id, outcome)
+        if refused:
+            # The others were not offered: the code and its phase are not theirs.
+            self.refuse(replace(outcome, phase=Phase.MAIL, code=None, enhanced=None))
+
+    def journal_failed(self, error: JournalError) -> None:
+        _log.error("smtp_journal_failed", extra={"errno": error.errno})
+        self._refused(journal_outcome())
+
+    def refuse(self, outcome: Outcome) -> None:
+        """Nothing can be carried here for now."""
+        self._refused(outcome)
+
+
+def _ready(item: Item) -> Job | Outcome:
+    """The letter ready for the wire, or what became of it. A draft that fails does so alone."""
+    if isinstance(item, Letter):
+        return prepare(item)
+    try:
+        letter = item.compose()
+    except Exception as error:
+        _log.error("smtp_draft_failed", extra={"delivery": item.id, "error": type(error).__name__})
+        return _UNFIT
+    if isinstance(letter, Outcome):
+        return letter
+    if letter.id != item.id:
+        _log.error("smtp_draft_failed", extra={"delivery": item.id, "error": "another letter's id"})
+        return _UNFIT
+    return prepare(letter)
