@@ -26,27 +26,17 @@ from mailer.services.sending.lanes import (
     react,
     spend,
 )
-from mailer.services.sending.relay_lanes import (
-    ensure_relay_lane,
-    know_lanes,
-    relay_key,
-    relay_open,
-    relay_reopened,
-    rest_relay,
-)
+from mailer.services.sending.relay_lanes import know_lanes
 from mailer.services.sending.sweep import sweep
 from mailer.smtp import sites
 from mailer.smtp.judge import judge
-from mailer.smtp.outcome import Outcome, Phase, Reason, unanswered
+from mailer.smtp.outcome import Outcome, Phase
 
 SENT = judge(Phase.DOT, 250, "2.0.0", "ok")
 THROTTLED = judge(Phase.MAIL, 451, "4.7.28", "rate limited")
 BLOCKED = judge(Phase.DOT, 550, "5.7.1", "listed at a blocklist")
 SENDER = judge(Phase.MAIL, 550, None, "no")
-NO_LOGIN = judge(Phase.AUTH, 535, "5.7.8", "who is anna@example.org?")
-NOBODY_THERE = unanswered(Phase.CONNECT, Reason.CONNECT)
 
-RELAY = relay_key("mail.example.org", 587)
 MINUTE = timedelta(minutes=1)
 
 
@@ -134,8 +124,11 @@ def test_bulk_leaves_a_fifth_to_reminders(house: House, google: int, now: dateti
     limit(house, google, now, per_hour=100)
     assert take(house, google, now, most=1_000, bulk=True) == 80
     assert take(house, google, now, most=1_000, bulk=True) == 0
+    assert allowed(house, now).shut(bulk=True) == {google}
+    assert allowed(house, now).shut(bulk=False) == frozenset()
     assert take(house, google, now, most=1_000) == 20
     assert allowed(house, now).next_opening == now + timedelta(hours=1)
+    assert allowed(house, now).shut(bulk=False) == {google}
     assert take(house, google, now + timedelta(hours=1), most=1_000, bulk=True) == 80
 
 
@@ -178,6 +171,38 @@ def test_all_workers_together_keep_one_limit(house: House, google: int, now: dat
         worker.join()
     assert len(got) == 60  # none of them failed
     assert sum(got) == 200
+
+
+def test_claims_and_settles_never_wait_for_each_other_in_a_circle(
+    house: House, google: int, now: datetime
+) -> None:
+    for lane in (EVERYONE_ELSE, google):
+        limit(house, lane, now, per_day=1_000_000)
+    start = threading.Barrier(2)
+    done: list[str] = []
+
+    def claims() -> None:
+        start.wait()
+        for _ in range(40):
+            with house.database.write() as session:
+                lock_and_allow(session, now)
+                spend(session, now, {EVERYONE_ELSE: 1, google: 1})
+        done.append("claims")
+
+    def settles() -> None:
+        start.wait()
+        for _ in range(40):
+            with house.database.write() as session:
+                react(session, [(google, SENDER), (google, SENT)], now)
+                give_back(session, now, {EVERYONE_ELSE: 1})
+        done.append("settles")
+
+    workers = [threading.Thread(target=work) for work in (claims, settles)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert sorted(done) == ["claims", "settles"]
 
 
 def test_throttling_slows_rests_and_wears_off(house: House, google: int, now: datetime) -> None:
@@ -286,68 +311,6 @@ def test_warming_up_doubles_after_a_good_day_only(
     next_day = now + timedelta(days=1)
     assert take(house, four_warm, next_day, most=150) == 150
     assert take(house, four_warm, next_day, most=10_000) == tomorrow - 150
-
-
-def test_a_refused_login_rests_the_relay_and_tells_staff(house: House, now: datetime) -> None:
-    with house.database.write() as session:
-        assert relay_open(session, RELAY, now)
-        until = rest_relay(session, RELAY, NO_LOGIN, now)
-        lane = ensure_relay_lane(session, RELAY)
-    assert until == now + 10 * MINUTE
-    assert list(incidents(house)) == [f"relay-auth:{RELAY}"]
-    words = incidents(house)[f"relay-auth:{RELAY}"]
-    assert "535" in words
-    assert "anna" not in words
-    assert allowed(house, now).closed_lanes == {lane}
-    with house.database.read() as session:
-        assert not relay_open(session, RELAY, until - MINUTE)
-        assert relay_open(session, RELAY, until)
-
-    with house.database.write() as session:
-        assert relay_reopened(session, RELAY, until)
-        assert not relay_reopened(session, RELAY, until)
-        assert relay_open(session, RELAY, now + MINUTE) is False  # the rest ended at `until`, not before
-    assert incidents(house) == {}
-
-
-def test_a_relay_that_is_away_is_asked_again_soon(house: House, now: datetime) -> None:
-    with house.database.write() as session:
-        assert rest_relay(session, RELAY, NOBODY_THERE, now) == now + timedelta(seconds=5)
-        assert rest_relay(session, RELAY, NOBODY_THERE, now) == now + timedelta(seconds=5)
-        later = now + timedelta(seconds=6)
-        assert rest_relay(session, RELAY, NOBODY_THERE, later) == later + timedelta(seconds=10)
-    assert list(incidents(house)) == [f"relay-down:{RELAY}"]
-
-
-def test_a_mail_that_was_taken_does_not_open_what_staff_closed(house: House, now: datetime) -> None:
-    with house.database.write() as session:
-        ensure_relay_lane(session, RELAY)
-        desk.close_lane(session, desk.find(session, RELAY), actor="test", now=now)
-        assert not relay_reopened(session, RELAY, now)
-        assert not relay_open(session, RELAY, now + timedelta(days=9))
-        assert audit.first_break(session) is None
-
-
-def test_a_relay_has_one_lane_however_many_workers_find_it_missing(house: House, now: datetime) -> None:
-    start, ids = threading.Barrier(4), []
-
-    def work(number: int) -> None:
-        own = open_house(house.settings)
-        start.wait()
-        with own.database.write() as session:
-            ids.append(ensure_relay_lane(session, RELAY))
-            ensure_relay_lane(session, f"relay:r{number}.example.org:25")
-        own.database.engine.dispose()
-
-    workers = [threading.Thread(target=work, args=(number,)) for number in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert len(ids) == 4
-    assert len(set(ids)) == 1
-    with house.database.read() as session:
-        assert session.scalar(select(func.count()).select_from(Lane)) == 1 + 1 + 4
 
 
 def test_known_sites_have_their_lanes_and_domains_once(house: House, google: int) -> None:

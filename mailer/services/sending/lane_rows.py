@@ -64,6 +64,23 @@ def limited(now: datetime) -> Select[Any]:
     return select(TABLE).where(some_limit).order_by(columns.id)
 
 
+def hold_lanes(session: Session) -> None:
+    """Wait for everybody else who is about to lock lanes, until the end of this transaction.
+
+    One transaction locks lanes in several steps (what was said, what is given back), so no order of
+    the rows alone keeps two of them from waiting for each other.
+    """
+    session.execute(select(TABLE.c.id).where(TABLE.c.id == EVERYONE_ELSE).with_for_update())
+
+
+def lock(session: Session, statement: Select[Any]) -> list[Standing]:
+    """The lanes a query finds, locked; when it finds none, nothing is locked and nobody waited for."""
+    if session.execute(statement.limit(1)).first() is None:
+        return []
+    hold_lanes(session)
+    return [standing(row) for row in session.execute(statement.with_for_update())]
+
+
 def standing(row: Row[Any]) -> Standing:
     """A row of the table of lanes; a limit it does not name is the one its site starts with."""
     start = pace.limits_of(row.key)

@@ -15,7 +15,16 @@ from sqlalchemy.orm import Session
 
 from mailer.db.mailings import Attempt, Delivery
 from mailer.services.incidents import close_incident, raise_incident
-from mailer.services.sending.lane_rows import TABLE, Standing, limited, of_caution, of_usage, standing, write
+from mailer.services.sending.lane_rows import (
+    TABLE,
+    Standing,
+    limited,
+    lock,
+    of_caution,
+    of_usage,
+    standing,
+    write,
+)
 from mailer.services.sending.lane_words import incident_key, told
 from mailer.smtp import caution, pace
 from mailer.smtp.caution import Alarm
@@ -39,6 +48,10 @@ class Allowances:
         found = self.rooms.get(lane_id)
         return None if found is None else found.of(bulk=bulk)
 
+    def shut(self, bulk: bool) -> frozenset[int]:
+        """Lanes that take nothing now: closed ones, and those whose tokens are used up."""
+        return frozenset(lane_id for lane_id, room in self.rooms.items() if room.of(bulk=bulk) == 0)
+
     @property
     def limited_lanes(self) -> frozenset[int]:
         """Lanes that take a number, the closed ones among them."""
@@ -55,8 +68,7 @@ def lock_and_allow(session: Session, now: datetime, lanes: Collection[int] | Non
     statement = limited(now)
     if lanes is not None:
         statement = statement.where(TABLE.c.id.in_(sorted(lanes)))
-    rows = session.execute(statement.with_for_update()).all()
-    return _allowances((_refreshed(session, standing(row), now) for row in rows), now)
+    return _allowances([_refreshed(session, lane, now) for lane in lock(session, statement)], now)
 
 
 def spend(session: Session, now: datetime, counts: Mapping[int, int]) -> None:
@@ -131,8 +143,7 @@ def _locked(session: Session, now: datetime, counts: Mapping[int, int]) -> list[
     wanted = sorted(lane_id for lane_id, count in counts.items() if count)
     if not wanted:
         return []
-    statement = limited(now).where(TABLE.c.id.in_(wanted)).with_for_update()
-    return [standing(row) for row in session.execute(statement)]
+    return lock(session, limited(now).where(TABLE.c.id.in_(wanted)))
 
 
 def _moved(session: Session, by_lane: Mapping[int, list[Outcome]]) -> list[Standing]:
@@ -148,8 +159,9 @@ def _moved(session: Session, by_lane: Mapping[int, list[Outcome]]) -> list[Stand
     may_clear = columns.id.in_(sorted(by_lane)) & or_(
         columns.faults > 0, columns.closed_why == Alarm.BREAKER.why
     )
-    statement = select(TABLE).where(or_(columns.id.in_(sorted(bad)), may_clear)).order_by(columns.id)
-    return [standing(row) for row in session.execute(statement.with_for_update())]
+    return lock(
+        session, select(TABLE).where(or_(columns.id.in_(sorted(bad)), may_clear)).order_by(columns.id)
+    )
 
 
 def _refreshed(session: Session, lane: Standing, now: datetime) -> Standing:

@@ -14,7 +14,7 @@ from mailer.db.dialect import insert
 from mailer.db.lanes import Lane, LaneDomain
 from mailer.db.seal import Vault
 from mailer.services.incidents import close_incident, raise_incident
-from mailer.services.sending.lane_rows import RELAY, TABLE, Standing, of_caution, standing, write
+from mailer.services.sending.lane_rows import RELAY, TABLE, Standing, lock, of_caution, write
 from mailer.services.sending.lane_words import KEY_LENGTH, incident_key, told_of_relay
 from mailer.smtp import caution
 from mailer.smtp.caution import STAFF, Alarm
@@ -99,7 +99,8 @@ def relay_reopened(session: Session, key: str, now: datetime) -> bool:
 
 def _locked(session: Session, key: str) -> Standing:
     lane_id = ensure_relay_lane(session, key)
-    return standing(session.execute(select(TABLE).where(TABLE.c.id == lane_id).with_for_update()).one())
+    (found,) = lock(session, select(TABLE).where(TABLE.c.id == lane_id))
+    return found
 
 
 def _make_lanes(session: Session, keys: Iterable[str]) -> None:
