@@ -343,6 +343,17 @@ def test_behind_an_alias_the_records_at_its_end_come_first(names: NameServer) ->
     assert found.names == ("real.example.net", NAME, "example.org")
 
 
+def test_an_alias_that_is_not_signed_spoils_what_stands_behind_it(names: NameServer) -> None:
+    names.one_alias_a_time = True
+    names.records.pop((NAME, "A"))
+    names.add(NAME, "CNAME", "real.example.net.")
+    names.add("real.example.net", "A", "127.0.0.1")
+    publish(names, SERVER.tlsa(3, 1, 1), at="real.example.net")
+    assert policies(road(names)) == [("real.example.net", TlsPolicy.DANE)]
+    names.unsigned.add((NAME, "A"))
+    assert policies(road(names)) == [(NAME, TlsPolicy.OPPORTUNISTIC)]
+
+
 def test_a_domain_without_mx_can_have_dane_too(names: NameServer) -> None:
     names.records.pop(("example.org", "MX"))
     names.add("example.org", "A", "127.0.0.1")
