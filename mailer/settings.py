@@ -44,6 +44,11 @@ class Settings(BaseSettings):
         description="The relay: smtp://user:password@host:587 or smtps://host:465. "
         "Empty: only the demo's inbox on loopback can be reached.",
     )
+    postfix_log: Path | None = Field(
+        None,
+        description="Log of the local Postfix that is the relay: it settles deliveries in doubt by their "
+        "Message-IDs. Empty: a person decides.",
+    )
     smtp_connections: int = Field(4, ge=1, le=50, description="Connections to the relay per send worker.")
     ehlo_name: str = Field(
         "localhost", description="This host's name in EHLO; the relay's owner may ask for the real one."

@@ -14,12 +14,14 @@ from mailer import settings
 from mailer.cli import (
     campaigns,
     database,
+    incidents,
     ingest,
     lanes,
     mailings,
     proposals,
     statements,
     subscribers,
+    switches,
     symposia,
     terminal,
     topics,
@@ -37,6 +39,8 @@ app.command("ingest")(ingest.ingest)
 app.command("migrate")(database.migrate)
 app.command("health")(database.health)
 app.command("audit")(topics.audit)
+app.command("stop")(switches.stop)
+app.command("go")(switches.go)
 app.add_typer(statements.statement, name="statement")
 app.add_typer(symposia.symposium, name="symposium")
 app.add_typer(proposals.proposal, name="proposal")
@@ -44,6 +48,7 @@ app.add_typer(subscribers.subscribers, name="subscribers")
 app.add_typer(topics.topic, name="topic")
 app.add_typer(campaigns.campaign, name="campaign")
 app.add_typer(mailings.mailing, name="mailing")
+app.add_typer(incidents.incident, name="incident")
 app.add_typer(lanes.lane, name="lane")
 app.add_typer(database.keys, name="keys")
 

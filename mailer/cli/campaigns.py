@@ -6,19 +6,21 @@ from typing import Annotated
 
 import typer
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
-from mailer.cli import terminal
-from mailer.db.mailings import Campaign
+from mailer.cli import terminal, undo
+from mailer.db.mailings import Campaign, Mailing
 from mailer.services.desk import campaigns
 from mailer.services.desk.trial import send_test
-from mailer.vocabulary import CampaignState
+from mailer.vocabulary import CampaignState, ReceiptPart
 
-campaign = typer.Typer(help="Campaigns: one-off mails to a topic.", no_args_is_help=True)
+campaign = typer.Typer(help="Campaigns: one-off mails to a topic, or to a part of it.", no_args_is_help=True)
 
 Key = Annotated[str, typer.Argument(help="The campaign's short name, such as spring-appeal.")]
 Language = Annotated[str, typer.Option(help="Language of the mail's frame.")]
 
 LARGEST_FILE = 1_000_000  # octets
+LONGEST_WINDOW = 48.0  # hours; a campaign lives three days, and the last mails need time for their tries
 
 
 @campaign.command("list")
@@ -37,15 +39,30 @@ def draft(
     key: Key,
     file: Annotated[Path, typer.Argument(help="The text in Markdown; ((first_name)) is filled in.")],
     subject: Annotated[str, typer.Option(help="The subject; ((first_name)) is filled in.")],
-    topic: Annotated[str, typer.Option(help="The topic whose subscribers get it.")],
+    topic: Annotated[
+        str | None,
+        typer.Option(help="The topic whose subscribers get it; with --to, that mailing's if none."),
+    ] = None,
     language: Annotated[str, typer.Option(help="Language of the text.")] = "en",
+    to: Annotated[
+        str | None, typer.Option(help="Write only to a part of this earlier mailing, such as campaign:1.")
+    ] = None,
+    part: Annotated[ReceiptPart | None, typer.Option(help="Which part of that mailing's receipt.")] = None,
 ) -> None:
     """Store a draft, or change the one with this name."""
     body = _read(file)
     house = terminal.house()
     with house.database.write() as session:
         campaigns.draft(
-            session, key=key, subject=subject, body=body, topic=topic, language=language, now=terminal.now()
+            session,
+            key=key,
+            subject=subject,
+            body=body,
+            topic=topic,
+            language=language,
+            now=terminal.now(),
+            to=to,
+            part=part,
         )
     terminal.say(f"Stored. Look at it with: mailer campaign preview {key}")
 
@@ -119,18 +136,44 @@ def send_to_staff(
 def send(
     key: Key,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    undo_seconds: undo.Undo = None,
+    over: Annotated[
+        float, typer.Option(min=0, max=LONGEST_WINDOW, help="Hours over which its mails are spread.")
+    ] = 0.0,
 ) -> None:
-    """Send the campaign to its topic. Sending twice is one mailing."""
+    """Send the campaign to its audience. Sending twice is one mailing."""
     house = terminal.house()
     with house.database.read() as session:
         found = campaigns.find(session, key)
-        count = campaigns.audience_size(session, found)
+        question = _question(session, found)
         again = found.state is CampaignState.SENT
     if not yes and not again:
-        typer.confirm(f"Send “{found.subject}” to {count:,} subscribers now?", abort=True, err=True)
+        typer.confirm(question, abort=True, err=True)
     with house.database.write() as session:
         mailing = campaigns.send(
-            session, house, campaigns.find(session, key), actor=terminal.actor(), now=terminal.now()
+            session,
+            house,
+            campaigns.find(session, key),
+            actor=terminal.actor(),
+            now=terminal.now(),
+            undo_seconds=undo_seconds,
+            spread_seconds=round(over * 3600),
         )
-        mailing_key = mailing.key
-    terminal.say(f"On its way. Follow it with: mailer mailing show {mailing_key}")
+    _tell(mailing, house.settings.zone, again=again)
+
+
+def _question(session: Session, found: Campaign) -> str:
+    count = campaigns.audience_size(session, found)
+    if found.receipt_of is None or found.receipt_part is None:
+        return f"Send “{found.subject}” to {count:,} subscribers now?"
+    earlier = session.get_one(Mailing, found.receipt_of).key
+    return f"Send “{found.subject}” to {count:,} subscribers, the {found.receipt_part} of {earlier}, now?"
+
+
+def _tell(mailing: Mailing, zone: str, *, again: bool) -> None:
+    if again:
+        terminal.say(f"It was sent before and goes on as it is: {mailing.state.value}.")
+    terminal.say(f"On its way. Follow it with: mailer mailing show {mailing.key}")
+    if mailing.spread_seconds:
+        terminal.say(f"Its mails are spread over {mailing.spread_seconds / 3600:g} hours.")
+    undo.tell(mailing, zone, terminal.now())

@@ -1,11 +1,11 @@
-"""Commands for mailings: the books, and the switches."""
+"""Commands for mailings: the books, the receipt, and the switches, each of which ends with the receipt."""
 
 from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
-from mailer.cli import terminal
+from mailer.cli import doubts, receipts, terminal
 from mailer.services.desk import mailings
 from mailer.services.desk.mailings import Account
 from mailer.services.desk.reasons import sentence
@@ -74,44 +74,54 @@ def show(key: Key) -> None:
         terminal.say(f"{count:,} skipped: {sentence(reason)}")
 
 
-def _switch(key: str, service: Callable[..., object], told: str) -> None:
+@mailing.command("receipt")
+@terminal.command
+def receipt(
+    key: Key,
+    as_json: Annotated[bool, typer.Option("--json", help="Print an object for programs.")] = False,
+) -> None:
+    """Who got it, who did not, who is in doubt and what is on the wire, at this moment."""
+    house = terminal.house()
+    if not as_json:
+        receipts.tell(house, key)
+        return
+    with house.database.read() as session:
+        found = mailings.find(session, key)
+        terminal.as_json(receipts.summary(found, mailings.receipt(session, found)))
+
+
+def _switch(key: str, service: Callable[..., object], told: str, wait: float) -> None:
     house = terminal.house()
     with house.database.write() as session:
         found = mailings.find(session, key)
-        count = service(session, found, actor=terminal.actor(), now=terminal.now())
-    terminal.say(told.format(count=count))
+        service(session, found, actor=terminal.actor(), now=terminal.now())
+    terminal.say(told)
+    receipts.await_calm(house, wait, found)
+    receipts.tell(house, key)
 
 
 @mailing.command("pause")
 @terminal.command
-def pause(key: Key) -> None:
-    """Hold a mailing back; what is on the wire arrives."""
-    _switch(key, mailings.pause, "Paused.")
+def pause(key: Key, wait: receipts.Wait = 5.0) -> None:
+    """Hold a mailing back; what a server already has arrives."""
+    _switch(key, mailings.pause, "Paused.", wait)
 
 
 @mailing.command("resume")
 @terminal.command
 def resume(key: Key) -> None:
     """Go on with exactly those who have not had it."""
-    _switch(key, mailings.resume, "Resumed.")
+    _switch(key, mailings.resume, "Resumed.", 0.0)
 
 
 @mailing.command("cancel")
 @terminal.command
-def cancel(key: Key) -> None:
+def cancel(key: Key, wait: receipts.Wait = 5.0) -> None:
     """Stop the rest for good. What is out cannot be called back."""
-    _switch(key, mailings.cancel, "Stopped; {count} will not get it.")
+    _switch(key, mailings.cancel, "Stopped for good.", wait)
 
 
-@mailing.command("release")
-@terminal.command
-def release(key: Key) -> None:
-    """Send once more to everyone in doubt: some of them may get it twice."""
-    _switch(key, mailings.release, "Released {count} from doubt.")
-
-
-@mailing.command("write-off")
-@terminal.command
-def write_off(key: Key) -> None:
-    """Count everyone in doubt as not reached."""
-    _switch(key, mailings.write_off, "Wrote off {count} in doubt.")
+mailing.command("doubtful")(doubts.doubtful)
+mailing.command("release")(doubts.release)
+mailing.command("write-off")(doubts.write_off)
+mailing.command("settle-doubt")(doubts.settle)

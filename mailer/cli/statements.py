@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from sqlalchemy import select
 
-from mailer.cli import terminal
+from mailer.cli import terminal, undo
 from mailer.db.programme import Statement
 from mailer.services.programme import statements
 from mailer.services.sending.content import text_for
@@ -46,11 +46,13 @@ def show(which: Which) -> None:
 
 @statement.command("publish")
 @terminal.command
-def publish(which: Which) -> None:
+def publish(which: Which, undo_seconds: undo.Undo = None) -> None:
     """Make a statement public and alert its subscribers. Publishing twice alerts once."""
     house = terminal.house()
     with house.database.write() as session:
         found = statements.find(session, which)
-        mailing = statements.publish(session, house, found, actor=terminal.actor(), now=terminal.now())
-        key = mailing.key
-    terminal.say(f"Published. Follow its alert with: mailer mailing show {key}")
+        mailing = statements.publish(
+            session, house, found, actor=terminal.actor(), now=terminal.now(), undo_seconds=undo_seconds
+        )
+    terminal.say(f"Published. Follow its alert with: mailer mailing show {mailing.key}")
+    undo.tell(mailing, house.settings.zone, terminal.now())

@@ -25,6 +25,7 @@ from mailer.services.audience.people import UnknownTopic
 from mailer.services.desk.campaigns import CampaignRefusal, UnknownCampaign
 from mailer.services.desk.lanes import LaneRefusal, UnknownLane
 from mailer.services.desk.mailings import MailingRefusal, UnknownMailing
+from mailer.services.desk.switches import SwitchRefusal
 from mailer.services.house import House, found_house, open_house
 from mailer.services.programme.ingesting import PageHeld
 from mailer.services.programme.proposals import ProposalRefusal
@@ -47,6 +48,7 @@ EXPECTED: tuple[type[Exception], ...] = (
     RelayError,
     SealBroken,
     SettingsError,
+    SwitchRefusal,
     SymposiumRefusal,
     UnknownCampaign,
     UnknownLane,

@@ -47,7 +47,7 @@ def receipt(session: Session, mailing_id: int) -> Receipt:
     rows = session.execute(
         select(Delivery.state, func.count()).where(Delivery.mailing_id == mailing_id).group_by(Delivery.state)
     )
-    counts = dict(rows.tuples().all())
+    counts = {row[0]: int(row[1]) for row in rows}
 
     def total(states: frozenset[DeliveryState]) -> int:
         return sum(count for state, count in counts.items() if state in states)

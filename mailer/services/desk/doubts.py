@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from mailer.db.mailings import Attempt, Delivery, Mailing
 from mailer.vocabulary import DeliveryState
@@ -28,10 +28,11 @@ class Doubtful:
 
 def doubtful(session: Session, mailing: Mailing, limit: int = 1_000) -> list[Doubtful]:
     """The mailing's deliveries in doubt, the oldest doubt first."""
-    latest = select(func.max(Attempt.id)).where(Attempt.delivery_id == Delivery.id).scalar_subquery()
+    tried = aliased(Attempt)
+    latest = select(func.max(tried.id)).where(tried.delivery_id == Delivery.id).correlate(Delivery)
     rows = session.execute(
         select(Delivery, Attempt)
-        .outerjoin(Attempt, Attempt.id == latest)
+        .outerjoin(Attempt, Attempt.id == latest.scalar_subquery())
         .where(Delivery.mailing_id == mailing.id, Delivery.state == DeliveryState.IN_DOUBT)
         .order_by(Delivery.settled_at, Delivery.id)
         .limit(limit)

@@ -29,8 +29,19 @@ def find(session: Session, reference: str) -> Statement:
     return found
 
 
-def publish(session: Session, house: House, statement: Statement, *, actor: str, now: datetime) -> Mailing:
-    """Make a statement public and announce its alert. Publishing twice is one alert."""
+def publish(
+    session: Session,
+    house: House,
+    statement: Statement,
+    *,
+    actor: str,
+    now: datetime,
+    undo_seconds: int | None = None,
+) -> Mailing:
+    """Make a statement public and announce its alert. Publishing twice is one alert.
+
+    `undo_seconds`: how long the alert's first mail is held back, else the house's setting.
+    """
     if statement.state is not StatementState.PUBLISHED:
         statement.state, statement.published_at = StatementState.PUBLISHED, now
         audit.record(
@@ -41,6 +52,6 @@ def publish(session: Session, house: House, statement: Statement, *, actor: str,
         kind=MailingKind.STATEMENT_ALERT,
         topic_id=people.topic(session, TOPIC).id,
         statement_id=statement.id,
-        undo_seconds=house.settings.undo_seconds,
+        undo_seconds=house.settings.undo_seconds if undo_seconds is None else undo_seconds,
     )
     return announce(session, house, announcement, now)
