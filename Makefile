@@ -47,3 +47,7 @@ packages: dev
 clean: ## Remove what was made here, but never var/, which holds people
 	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find mailer workers tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: bench
+bench: dev ## The speed tables, about 12 minutes (ARGS=quick: under two; ARGS=profile: where CPU goes)
+	@$(BIN)/python -m bench $(ARGS)
