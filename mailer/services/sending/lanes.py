@@ -34,6 +34,10 @@ from mailer.smtp.pace import LaneLimits, Room
 LOOKED_THROUGH = 100_000  # of the newest attempts, when a warming lane's day is judged
 
 
+# Lanes in which an acceptance changes something.
+_CLEARABLE = select(TABLE.c.id).where(or_(TABLE.c.faults > 0, TABLE.c.closed_why == Alarm.BREAKER.why))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Allowances:
     """What the lanes take now. Lanes that are not named here take anything."""
@@ -60,15 +64,13 @@ class Allowances:
 
 def allowances(session: Session, now: datetime) -> Allowances:
     """What the lanes take now, without a lock: one look at those that have a limit or are closed."""
-    return _allowances((standing(row) for row in session.execute(limited(now))), now)
+    return _allowances(limited(session, now), now)
 
 
 def lock_and_allow(session: Session, now: datetime, lanes: Collection[int] | None = None) -> Allowances:
     """The same under the rows' locks, held to the end of the transaction, in which `spend` belongs."""
-    statement = limited(now)
-    if lanes is not None:
-        statement = statement.where(TABLE.c.id.in_(sorted(lanes)))
-    return _allowances([_refreshed(session, lane, now) for lane in lock(session, statement)], now)
+    ids = (lane.id for lane in limited(session, now) if lanes is None or lane.id in lanes)
+    return _allowances([_refreshed(session, lane, now) for lane in lock(session, ids)], now)
 
 
 def spend(session: Session, now: datetime, counts: Mapping[int, int]) -> None:
@@ -140,28 +142,23 @@ def _allowances(lanes: Iterable[Standing], now: datetime) -> Allowances:
 
 
 def _locked(session: Session, now: datetime, counts: Mapping[int, int]) -> list[Standing]:
-    wanted = sorted(lane_id for lane_id, count in counts.items() if count)
-    if not wanted:
+    """Those of the counted lanes that something limits."""
+    if not any(counts.values()):
         return []
-    return lock(session, limited(now).where(TABLE.c.id.in_(wanted)))
+    return lock(session, (lane.id for lane in limited(session, now) if counts.get(lane.id)))
 
 
 def _moved(session: Session, by_lane: Mapping[int, list[Outcome]]) -> list[Standing]:
     """The lanes that these outcomes may change, locked. Plain acceptances find none, and lock none."""
     if not by_lane:
         return []
-    columns = TABLE.c
-    bad = [
+    clearable = set(session.connection().execute(_CLEARABLE).scalars())
+    bad = {
         lane_id
         for lane_id, said in by_lane.items()
         if any(outcome.verdict is not Verdict.SENT for outcome in said)
-    ]
-    may_clear = columns.id.in_(sorted(by_lane)) & or_(
-        columns.faults > 0, columns.closed_why == Alarm.BREAKER.why
-    )
-    return lock(
-        session, select(TABLE).where(or_(columns.id.in_(sorted(bad)), may_clear)).order_by(columns.id)
-    )
+    }
+    return lock(session, bad | (clearable & by_lane.keys()))
 
 
 def _refreshed(session: Session, lane: Standing, now: datetime) -> Standing:

@@ -7,11 +7,11 @@ told. What closes here by itself opens here by itself, with the first mail the r
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from mailer.db.dialect import insert
-from mailer.db.lanes import Lane, LaneDomain
+from mailer.db.lanes import LaneDomain
 from mailer.db.seal import Vault
 from mailer.services.incidents import close_incident, raise_incident
 from mailer.services.sending.lane_rows import RELAY, TABLE, Standing, lock, of_caution, write
@@ -22,6 +22,9 @@ from mailer.smtp.outcome import Outcome, Reason
 from mailer.smtp.sites import KNOWN_DOMAINS
 
 AUTH, DOWN = "relay-auth", "relay-down"
+
+# Asked whenever mail was taken: built once.
+_CLOSED_ONCE = select(TABLE.c.id).where(TABLE.c.key == bindparam("key"), TABLE.c.closed_why.is_not(None))
 _FOR_A_PERSON = frozenset({Reason.AUTH, Reason.RELAY_DENIED, Reason.NO_TLS})
 
 
@@ -85,8 +88,7 @@ def relay_reopened(session: Session, key: str, now: datetime) -> bool:
 
     What staff closed, or a block by policy, stays closed.
     """
-    rested = exists().where(Lane.key == key, Lane.closed_why.is_not(None))
-    if not session.scalar(select(rested)):
+    if session.connection().execute(_CLOSED_ONCE, {"key": key}).first() is None:
         return False
     lane = _locked(session, key)
     if lane.caution.closed_why in (None, STAFF, Alarm.BLOCKED.why):
@@ -99,7 +101,7 @@ def relay_reopened(session: Session, key: str, now: datetime) -> bool:
 
 def _locked(session: Session, key: str) -> Standing:
     lane_id = ensure_relay_lane(session, key)
-    (found,) = lock(session, select(TABLE).where(TABLE.c.id == lane_id))
+    (found,) = lock(session, [lane_id])
     return found
 
 
