@@ -42,9 +42,10 @@ def test_a_refused_login_rests_the_relay_and_tells_staff(house: House, now: date
         assert relay_open(session, RELAY, until)
 
     with house.database.write() as session:
+        assert not relay_reopened(session, RELAY, until - MINUTE)  # it was in flight when the login failed
+        assert not relay_open(session, RELAY, until - MINUTE)
         assert relay_reopened(session, RELAY, until)
         assert not relay_reopened(session, RELAY, until)
-        assert relay_open(session, RELAY, now + MINUTE) is False  # the rest ended at `until`, not before
     assert incidents(house) == {}
 
 
@@ -55,6 +56,10 @@ def test_a_relay_that_is_away_is_asked_again_soon(house: House, now: datetime) -
         later = now + timedelta(seconds=6)
         assert rest_relay(session, RELAY, NOBODY_THERE, later) == later + timedelta(seconds=10)
     assert list(incidents(house)) == [f"relay-down:{RELAY}"]
+    with house.database.write() as session:
+        assert relay_reopened(session, RELAY, later)  # another worker's mail was taken
+        assert relay_open(session, RELAY, later)
+        assert rest_relay(session, RELAY, NOBODY_THERE, later) == later + timedelta(seconds=5)
 
 
 def test_a_mail_that_was_taken_does_not_open_what_staff_closed(house: House, now: datetime) -> None:

@@ -25,6 +25,7 @@ AUTH, DOWN = "relay-auth", "relay-down"
 
 # Asked whenever mail was taken: built once.
 _CLOSED_ONCE = select(TABLE.c.id).where(TABLE.c.key == bindparam("key"), TABLE.c.closed_why.is_not(None))
+_SILENT = frozenset({Reason.CONNECT.value, Reason.LOST.value, Reason.TIMEOUT.value})
 _FOR_A_PERSON = frozenset({Reason.AUTH, Reason.RELAY_DENIED, Reason.NO_TLS})
 
 
@@ -86,12 +87,15 @@ def relay_open(session: Session, key: str, now: datetime) -> bool:
 def relay_reopened(session: Session, key: str, now: datetime) -> bool:
     """Say that a relay took a mail, which ends its rest and its incidents. False when it did not rest.
 
-    What staff closed, or a block by policy, stays closed.
+    A rest that the relay asked for lasts as long as it asked, whatever was in flight; what staff
+    closed, or a block by policy, stays closed.
     """
     if session.connection().execute(_CLOSED_ONCE, {"key": key}).first() is None:
         return False
     lane = _locked(session, key)
     if lane.caution.closed_why in (None, STAFF, Alarm.BLOCKED.why):
+        return False
+    if lane.caution.is_closed(now) and lane.caution.closed_why not in _SILENT:
         return False
     write(session, lane.id, of_caution(caution.reopened(lane.caution, now)))
     for kind in (AUTH, DOWN, Alarm.BREAKER):
