@@ -99,7 +99,12 @@ class Settings(BaseSettings):
         le=3600,
         description="How long a worker may hold claimed deliveries without a sign of life.",
     )
-    slice_size: int = Field(200, ge=1, le=5000, description="Deliveries claimed at once by one worker.")
+    slice_size: int = Field(
+        1000,
+        ge=1,
+        le=5000,
+        description="Deliveries claimed at once by one worker, at most; a slow relay gets smaller slices.",
+    )
     undo_seconds: int = Field(
         0, ge=0, le=3600, description="Seconds between announcing a campaign or alert and its first mail."
     )

@@ -4,21 +4,26 @@ A hint may come ten times at once, an hour late, or never; the service makes it 
 """
 
 import threading
+from collections.abc import Sequence
 
 import structlog
 from celery import Celery
 from celery.signals import worker_shutting_down
 
+from mailer import failpoints
 from mailer.services.house import House, open_house
 from mailer.services.programme import reminders
 from mailer.services.sending.compose import Composer
 from mailer.services.sending.dispatch import Dispatcher
 from mailer.services.sending.expand import expand_mailing
+from mailer.services.sending.relay_lanes import know_lanes
 from mailer.services.sending.sweep import journal_folder, sweep, worker_name
-from mailer.settings import current
+from mailer.services.sending.way_out import WayOut
+from mailer.settings import SettingsError, current
 from mailer.smtp.engine import Engine
 from mailer.smtp.journal import Journal
-from mailer.smtp.relay import Relay
+from mailer.smtp.letter import boottime
+from mailer.smtp.relay import Relay, parse_all
 from mailer.wake import Task
 from workers.clock import clock
 
@@ -32,15 +37,18 @@ class _Process:
 
 def house() -> House:
     """The house this process works for: opened at the first task, or handed over by `use`."""
-    if _Process.house is None:
-        _Process.house = open_house(current())
-    return _Process.house
+    opened = _Process.house or use(open_house(current()))
+    clock.follow(opened.database)
+    return opened
 
 
-def use(house: House) -> None:
+def use(house: House) -> House:
     """Work for this house (the embedded process has opened it already)."""
+    with house.database.write() as session:
+        know_lanes(session, house.vault)
     _Process.house = house
     stopping.clear()
+    return house
 
 
 class Sender:
@@ -68,7 +76,7 @@ class Sender:
         """Say QUIT to the relay; whatever is on its way is awaited first."""
         with self._busy:
             if self._dispatcher is not None:
-                self._dispatcher.engine.close()
+                self._dispatcher.close()
                 self._dispatcher = None
 
     def _ready(self) -> Dispatcher:
@@ -86,18 +94,35 @@ def new_dispatcher(house: House) -> Dispatcher:
     worker = worker_name("send")
     journal = Journal.open(journal_folder(house), worker)
     settings = house.settings
+    relays = parse_all(settings.smtp_url)
+    refuse_failpoints(relays)
     engine = Engine(
-        Relay.parse(settings.smtp_url),
+        relays,
         ehlo_name=settings.ehlo_name,
         journal=journal,
         connections=settings.smtp_connections,
     )
     return Dispatcher(
-        house=house, engine=engine, journal=journal, composer=Composer(house), worker=worker, clock=clock
+        house=house,
+        engine=engine,
+        journal=journal,
+        composer=Composer(house, boottime),
+        worker=worker,
+        clock=clock,
+        way_out=WayOut.by(house, relays),
     )
 
 
+def refuse_failpoints(relays: Sequence[Relay]) -> None:
+    """Raise SettingsError where a drill's failpoints are armed and mail could leave this machine."""
+    if failpoints.armed and not all(relay.is_loopback for relay in relays):
+        raise SettingsError(
+            f"{failpoints.VARIABLE} is set: it kills this process, in drills on loopback. Unset it."
+        )
+
+
 def send_due() -> None:
+    house()  # a clock that follows the database asks it now and then
     sender.send_due()
 
 

@@ -7,7 +7,7 @@ gets one too, already skipped and with the reason, so that the books balance and
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, case, cast, exists, func, literal, null, select
@@ -46,11 +46,15 @@ COLUMNS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Slot:
-    """When the rows of one expansion fall due and until when they may be sent (UTC)."""
+    """When the rows of one expansion fall due and until when they may be sent (UTC).
+
+    `spread`: they fall due one after another over so long a window, each person at a place of their own.
+    """
 
     now: datetime
     due_at: datetime
     not_after: datetime
+    spread: timedelta = timedelta(0)
 
 
 def expand(session: Session, mailing: Mailing, slot: Slot, people: Select[Any]) -> int:
@@ -152,10 +156,21 @@ def _rows(mailing: Mailing, slot: Slot, reason: Any, *, registration_id: Any) ->
         state.label("state"),
         cast(reason, Delivery.reason.type).label("reason"),
         literal(slot.now, Instant).label("created_at"),
-        literal(slot.due_at, Instant).label("due_at"),
+        _due_at(slot).label("due_at"),
         literal(slot.not_after, Instant).label("not_after"),
         literal(0).label("attempts"),
     ).outerjoin_from(Subscriber, LaneDomain, LaneDomain.domain_index == Subscriber.domain_index)
+
+
+PLACES = 251  # in a window: a prime, so that ids which grow in steps fall on all of them
+
+
+def _due_at(slot: Slot) -> ColumnElement[Any]:
+    if not slot.spread:
+        return literal(slot.due_at, Instant)
+    moments = [slot.due_at + slot.spread * place / PLACES for place in range(PLACES)]
+    place = Subscriber.id % PLACES
+    return case({number: literal(moment, Instant) for number, moment in enumerate(moments)}, value=place)
 
 
 @dataclass(frozen=True, kw_only=True)

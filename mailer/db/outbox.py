@@ -1,49 +1,171 @@
-"""The queries of the corridor: which deliveries are due, who holds them, what became of them.
+"""The queries of the claim: which deliveries are due, in whose turn, and who holds them.
 
-Every write here names the states it may leave (mailings.MOVES) and, after a claim,
-the fencing token it was made under: a worker whose lease has passed on changes
-nothing. No query decides who may be mailed; services do, inside the same transaction.
+Rows that decide whether a mail may leave are read under the delivery's lock. No query
+decides who may be mailed; services do, inside the same transaction. What came of a
+claim is written by settlement.py.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import Select, bindparam, exists, select, update
+from sqlalchemy import Select, String, cast, exists, select, update
 from sqlalchemy.orm import Session
 
-from mailer.db.mailings import WAITING, Attempt, Claim, Delivery, Mailing
+from mailer.db.dialect import one_of
+from mailer.db.lanes import Lane
+from mailer.db.mailings import BULK_RANK, WAITING, Claim, Delivery, Mailing
 from mailer.db.people import Subscriber, Subscription
 from mailer.db.programme import Registration, Symposium
-from mailer.vocabulary import DeliveryState, MailingState
+from mailer.vocabulary import DeliveryState, MailingState, SubscriptionState, SuppressionReason
 
 CLAIMABLE = frozenset({MailingState.SCHEDULED, MailingState.SENDING})
+_UNFOLDED = {"synchronize_session": False}  # no object of the session stands for these rows
 
 
-@dataclass(frozen=True, kw_only=True)
-class Candidate:
-    """One due delivery with everything that decides whether it may leave, read under its lock."""
-
-    delivery: Delivery
-    mailing: Mailing
-    subscriber: Subscriber | None
-    subscription: Subscription | None
-    registration: Registration | None
-    symposium: Symposium | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settlement:
-    """The new place of one claimed delivery. `attempts_back`: 1 when the try is not the recipient's."""
+class Candidate(NamedTuple):
+    """One due delivery with what decides whether it may leave, read under its lock. Plain values: an ORM
+    object for each would cost more than its mail."""
 
     id: int
-    fence: int
-    attempts_back: int = 0
-    state: DeliveryState
-    reason: str | None
-    due_at: datetime
-    settled_at: datetime | None
+    mailing_id: int
+    subscriber_id: int | None
+    registration_id: int | None
+    lane_id: int
+    rank: int
+    attempts: int
+    created_at: datetime
+    not_after: datetime
+    address: bytes | None
+    name: bytes | None
+    languages: str | None
+    zone: str | None
+    suppressed: SuppressionReason | None
+    subscription_id: int | None
+    subscription_state: SubscriptionState | None
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What several candidates share, by id."""
+
+    mailings: dict[int, Mailing] = field(default_factory=dict)
+    registrations: dict[int, Registration] = field(default_factory=dict)
+    symposia: dict[int, Symposium] = field(default_factory=dict)
+
+
+def urgent(session: Session, *, now: datetime, limit: int, closed: Collection[int]) -> list[Candidate]:
+    """Lock due deliveries that overtake bulk, by rank and then the nearest deadline."""
+    due = (
+        _due(now)
+        .join(Mailing, Mailing.id == Delivery.mailing_id)
+        .where(Delivery.rank < BULK_RANK, Mailing.state.in_(CLAIMABLE), Mailing.opens_at <= now)
+        .order_by(Delivery.rank, Delivery.due_at, Delivery.id)
+    )
+    if closed:
+        due = due.where(Delivery.lane_id.not_in(closed))
+    found = _read(session, due, limit)
+    return sorted(found, key=lambda one: (one.rank, one.not_after, one.id))
+
+
+def bulk_mailings(session: Session, now: datetime) -> list[tuple[int, int]]:
+    """(rank, id) of the bulk mailings that have something due."""
+    waiting = exists().where(
+        Delivery.mailing_id == Mailing.id, Delivery.state.in_(WAITING), Delivery.due_at <= now
+    )
+    statement = (
+        select(Mailing.rank, Mailing.id)
+        .where(
+            Mailing.state.in_(CLAIMABLE),
+            Mailing.rank >= BULK_RANK,
+            Mailing.opens_at <= now,
+            Mailing.due_at <= now,
+            waiting,
+        )
+        .order_by(Mailing.rank, Mailing.id)
+    )
+    return [(rank, mailing_id) for rank, mailing_id in session.execute(statement)]
+
+
+def of_mailing(
+    session: Session, mailing_id: int, lane_id: int, *, now: datetime, limit: int
+) -> list[Candidate]:
+    """Lock due deliveries of one mailing in one lane, oldest first, passing over what others hold."""
+    due = (
+        _due(now)
+        .where(Delivery.mailing_id == mailing_id, Delivery.lane_id == lane_id)
+        .order_by(Delivery.due_at, Delivery.id)
+    )
+    return _read(session, due, limit)
+
+
+def lane_ids(session: Session) -> Sequence[int]:
+    """The lanes of receiving sites."""
+    return session.scalars(select(Lane.id).where(Lane.key.not_like("relay:%")).order_by(Lane.id)).all()
+
+
+def _due(now: datetime) -> Select[*tuple[Any, ...]]:
+    return select(
+        Delivery.id,
+        Delivery.mailing_id,
+        Delivery.subscriber_id,
+        Delivery.registration_id,
+        Delivery.lane_id,
+        Delivery.rank,
+        Delivery.attempts,
+        Delivery.created_at,
+        Delivery.not_after,
+    ).where(Delivery.state.in_(WAITING), Delivery.due_at <= now)
+
+
+def _read(session: Session, due: Select[Any], limit: int) -> list[Candidate]:
+    # A common table with a row lock is never folded into the join around it, so it runs once. The topic is
+    # compared as a sum, which no index holds: before PostgreSQL has counted a fresh import it would else
+    # read all subscriptions of the topic for each person.
+    held = due.limit(limit).with_for_update(of=Delivery, skip_locked=True).cte("due")
+    statement = (
+        select(
+            held,
+            Subscriber.address,
+            Subscriber.name,
+            cast(Subscriber.languages, String),
+            Subscriber.zone,
+            Subscriber.suppressed,
+            Subscription.id,
+            Subscription.state,
+        )
+        .select_from(held)
+        .join(Mailing, Mailing.id == held.c.mailing_id)
+        .outerjoin(Subscriber, Subscriber.id == held.c.subscriber_id)
+        .outerjoin(
+            Subscription,
+            (Subscription.subscriber_id == held.c.subscriber_id)
+            & (Subscription.topic_id + 0 == Mailing.topic_id),
+        )
+    )
+    return [Candidate._make(row) for row in session.execute(statement)]
+
+
+def surroundings(session: Session, candidates: Iterable[Candidate]) -> Surroundings:
+    """The mailings of these candidates, and of attendees their registrations and symposia."""
+    candidates = list(candidates)
+    mailings = _by_id(session, Mailing, {one.mailing_id for one in candidates})
+    registrations = _by_id(
+        session, Registration, {one.registration_id for one in candidates if one.registration_id}
+    )
+    symposia = {mailing.symposium_id for mailing in mailings.values() if mailing.symposium_id}
+    return Surroundings(mailings, registrations, _by_id(session, Symposium, symposia))
+
+
+_Row = TypeVar("_Row", Mailing, Registration, Symposium)
+
+
+def _by_id(session: Session, kind: type[_Row], ids: Collection[int]) -> dict[int, _Row]:
+    if not ids:
+        return {}
+    rows = session.scalars(select(kind).where(one_of(session, kind.id, ids)))
+    return {row.id: row for row in rows.unique()}
 
 
 def open_claim(session: Session, *, worker: str, now: datetime, leased_until: datetime) -> int:
@@ -52,52 +174,6 @@ def open_claim(session: Session, *, worker: str, now: datetime, leased_until: da
     session.add(claim)
     session.flush()
     return claim.id
-
-
-def lock_due(session: Session, *, now: datetime, limit: int) -> list[Candidate]:
-    """Lock up to `limit` due deliveries, most urgent first, passing over what others hold."""
-    ids = session.scalars(_due(now).limit(limit).with_for_update(of=Delivery, skip_locked=True)).all()
-    if not ids:
-        return []
-    rows = session.execute(
-        select(Delivery, Mailing, Subscriber, Subscription, Registration, Symposium)
-        .join(Mailing, Mailing.id == Delivery.mailing_id)
-        .outerjoin(Subscriber, Subscriber.id == Delivery.subscriber_id)
-        .outerjoin(
-            Subscription,
-            (Subscription.subscriber_id == Delivery.subscriber_id)
-            & (Subscription.topic_id == Mailing.topic_id),
-        )
-        .outerjoin(Registration, Registration.id == Delivery.registration_id)
-        .outerjoin(Symposium, Symposium.id == Mailing.symposium_id)
-        .where(Delivery.id.in_(ids))
-        .order_by(Delivery.rank, Delivery.due_at, Delivery.id)
-    )
-    return [
-        Candidate(
-            delivery=delivery,
-            mailing=mailing,
-            subscriber=subscriber,
-            subscription=subscription,
-            registration=registration,
-            symposium=symposium,
-        )
-        for delivery, mailing, subscriber, subscription, registration, symposium in rows
-    ]
-
-
-def _due(now: datetime) -> Select[int]:
-    return (
-        select(Delivery.id)
-        .join(Mailing, Mailing.id == Delivery.mailing_id)
-        .where(
-            Delivery.state.in_(WAITING),
-            Delivery.due_at <= now,
-            Mailing.state.in_(CLAIMABLE),
-            Mailing.opens_at <= now,
-        )
-        .order_by(Delivery.rank, Delivery.due_at, Delivery.id)
-    )
 
 
 def take(session: Session, ids: Sequence[int], fence: int) -> None:
@@ -113,72 +189,30 @@ def leave_out(session: Session, ids: Sequence[int], state: DeliveryState, reason
 def _change(session: Session, ids: Sequence[int], values: dict[str, Any]) -> None:
     if not ids:
         return
-    statement = update(Delivery).where(Delivery.id.in_(ids), Delivery.state.in_(WAITING)).values(values)
-    session.execute(statement.execution_options(synchronize_session=False))
+    statement = update(Delivery).where(one_of(session, Delivery.id, ids), Delivery.state.in_(WAITING))
+    session.execute(statement.values(values).execution_options(**_UNFOLDED))
 
 
-def settle(session: Session, settlements: Sequence[Settlement]) -> None:
-    """Write outcomes, only where the delivery is still claimed under the same fence."""
-    if not settlements:
-        return
-    settlements = sorted(settlements, key=lambda one: one.id)  # two writers lock rows in one order
-    table = Delivery.__table__
-    statement = (
-        update(Delivery)
-        .where(
-            table.c.id == bindparam("of_id"),
-            table.c.fence == bindparam("of_fence"),
-            table.c.state == DeliveryState.CLAIMED,
-        )
-        .values(
-            state=bindparam("to_state"),
-            reason=bindparam("to_reason"),
-            due_at=bindparam("to_due_at"),
-            attempts=table.c.attempts - bindparam("back", type_=table.c.attempts.type),
-            settled_at=bindparam("to_settled_at"),
-        )
-    )
-    session.connection().execute(
-        statement,
-        [
-            {
-                "of_id": one.id,
-                "of_fence": one.fence,
-                "to_state": one.state,
-                "to_reason": one.reason,
-                "to_due_at": one.due_at,
-                "back": one.attempts_back,
-                "to_settled_at": one.settled_at,
-            }
-            for one in settlements
-        ],
-    )
-
-
-def record_attempts(session: Session, attempts: Sequence[Attempt]) -> None:
-    """Keep what was said about tries that did not simply succeed."""
-    session.add_all(attempts)
-
-
-def renew(session: Session, fence: int, leased_until: datetime) -> bool:
-    """Prolong a lease; False when the claim was released or has passed to the sweep."""
+def renew(session: Session, fences: Collection[int], leased_until: datetime) -> frozenset[int]:
+    """Prolong leases; returns those that are still ours, without the ones that passed to the sweep."""
     statement = (
         update(Claim)
-        .where(Claim.id == fence, Claim.released_at.is_(None))
+        .where(Claim.id.in_(fences), Claim.released_at.is_(None))
         .values(leased_until=leased_until)
-        .execution_options(synchronize_session=False)
+        .returning(Claim.id)
+        .execution_options(**_UNFOLDED)
     )
-    return bool(session.execute(statement).rowcount)  # type: ignore[attr-defined]
+    return frozenset(session.scalars(statement))
 
 
-def release(session: Session, fence: int, now: datetime) -> None:
-    """Close a claim, but only when all its deliveries are settled; an open one stays the sweep's business."""
-    held = exists().where(Delivery.fence == fence, Delivery.state == DeliveryState.CLAIMED)
+def release(session: Session, fences: Collection[int], now: datetime) -> None:
+    """Close claims, but only when all their deliveries are settled; open ones stay the sweep's business."""
+    held = exists().where(Delivery.fence == Claim.id, Delivery.state == DeliveryState.CLAIMED)
     session.execute(
         update(Claim)
-        .where(Claim.id == fence, ~held)
+        .where(Claim.id.in_(fences), ~held)
         .values(released_at=now)
-        .execution_options(synchronize_session=False)
+        .execution_options(**_UNFOLDED)
     )
 
 
@@ -198,6 +232,32 @@ def held_by(session: Session, fence: int) -> list[tuple[Delivery, Mailing]]:
     return [(delivery, mailing) for delivery, mailing in rows]
 
 
+def in_doubt(session: Session, ids: Collection[int]) -> list[tuple[Delivery, Mailing]]:
+    """Those of these deliveries that are in doubt."""
+    rows = session.execute(
+        select(Delivery, Mailing)
+        .join(Mailing, Mailing.id == Delivery.mailing_id)
+        .where(one_of(session, Delivery.id, ids), Delivery.state == DeliveryState.IN_DOUBT)
+    )
+    return [(delivery, mailing) for delivery, mailing in rows]
+
+
 def has_due(session: Session, now: datetime) -> bool:
-    """True when at least one delivery could be claimed now."""
-    return session.scalar(_due(now).limit(1)) is not None
+    """True when at least one delivery could be claimed now, lanes aside."""
+    return bool(bulk_mailings(session, now)) or _has_urgent(session, now)
+
+
+def _has_urgent(session: Session, now: datetime) -> bool:
+    statement = (
+        select(Delivery.id)
+        .join(Mailing, Mailing.id == Delivery.mailing_id)
+        .where(
+            Delivery.state.in_(WAITING),
+            Delivery.rank < BULK_RANK,
+            Delivery.due_at <= now,
+            Mailing.state.in_(CLAIMABLE),
+            Mailing.opens_at <= now,
+        )
+        .limit(1)
+    )
+    return session.scalar(statement) is not None

@@ -8,12 +8,14 @@ forgotten claim would be a second mail.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, func, select
 from sqlalchemy.orm import Session
 
 from mailer import wake
+from mailer.db.base import Instant
 from mailer.db.seal import Vault
 
 BUSY_MS = 30_000  # how long SQLite's one writer may keep another waiting
@@ -45,6 +47,13 @@ class Database:
             yield session
             session.expunge_all()  # what was read stays readable after the block
             session.rollback()
+
+    def clock(self) -> datetime | None:
+        """The moment by the database server's clock; None for SQLite, which has only this machine's."""
+        if self.engine.dialect.name != "postgresql":
+            return None
+        with self.read() as session:
+            return session.scalar(select(func.clock_timestamp(type_=Instant())))
 
 
 def hint_after_commit(session: Session, task: wake.Task, number: int | None = None) -> None:

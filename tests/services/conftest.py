@@ -15,6 +15,7 @@ from mailer.services.sending.dispatch import Dispatcher
 from mailer.services.sending.sweep import journal_folder, sweep, worker_name
 from mailer.smtp.engine import Engine
 from mailer.smtp.journal import Journal
+from mailer.smtp.letter import boottime
 from mailer.smtp.relay import Relay
 from mailer.vocabulary import Precision, SubscriptionState, SymposiumState
 from tests.smtp_server import MailServer
@@ -32,7 +33,7 @@ class Hands:
             house=house,
             engine=engine,
             journal=self.journal,
-            composer=Composer(house),
+            composer=Composer(house, boottime),
             worker=worker,
             clock=lambda: self.now,
         )
@@ -43,8 +44,7 @@ class Hands:
         return self.dispatcher.run()
 
     def close(self) -> None:
-        self.dispatcher.engine.close()
-        self.journal.close()
+        self.dispatcher.close()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from mailer.db.audience import books
 from mailer.db.mailings import Attempt, Claim, Delivery
-from mailer.db.outbox import release
+from mailer.db.outbox import Candidate, release
 from mailer.db.people import Subscriber
 from mailer.db.programme import Statement
 from mailer.db.seal import ADDRESS
@@ -19,8 +19,8 @@ from mailer.services.desk import mailings
 from mailer.services.house import House
 from mailer.services.programme import statements
 from mailer.services.sending.claim import claim
-from mailer.services.sending.settle import settle
-from mailer.services.sending.sweep import journal_folder, sweep, worker_name
+from mailer.services.sending.settle import Result, settle
+from mailer.services.sending.sweep import LATE_AFTER, LOST_AFTER, journal_folder, sweep, worker_name
 from mailer.smtp.journal import Journal
 from mailer.smtp.outcome import Fault, Outcome, Phase, Reason, Verdict
 from mailer.vocabulary import DeliveryState
@@ -40,6 +40,19 @@ def publish(house: House, statement: int, now: datetime) -> int:
         mailing = statements.publish(session, house, found, actor="test", now=now)
     sweep(house, now)
     return mailing.id
+
+
+def accepted(candidate: Candidate, fence: int) -> Result:
+    return Result(
+        candidate.id,
+        fence,
+        candidate.lane_id,
+        candidate.attempts,
+        candidate.not_after,
+        candidate.registration_id,
+        None,
+        ACCEPTED,
+    )
 
 
 def states(house: House) -> list[DeliveryState]:
@@ -62,7 +75,7 @@ def test_a_dead_workers_journal_decides_for_each_delivery(
     journal = Journal.open(journal_folder(house), name)
     with house.database.write() as session:
         held = claim(session, house, worker=name, now=hands.now)
-    first, second, third, fourth = (candidate.delivery.id for candidate in held.held)
+    first, second, third, fourth = (candidate.id for candidate in held.held)
     journal.about_to_send([(first, held.fence), (second, held.fence)])
     journal.replied(first, held.fence, ACCEPTED)
     journal.close()  # the lock is free: its owner is dead
@@ -85,14 +98,15 @@ def test_a_dead_workers_journal_decides_for_each_delivery(
 
 
 @pytest.mark.usefixtures("four_readers")
-def test_a_worker_of_a_lost_machine_leaves_doubt_and_only_after_its_lease(
+def test_a_worker_of_a_lost_machine_leaves_doubt_once_it_has_been_silent_for_long(
     house: House, server: MailServer, hands: Hands, statement: int
 ) -> None:
     mailing = publish(house, statement, hands.now)
     with house.database.write() as session:
         claim(session, house, worker="send-elsewhere-1-aaaaaa", now=hands.now)
-    assert sweep(house, hands.now).recovered == 0
-    hands.now += timedelta(seconds=house.settings.lease_seconds + 1)
+    hands.now += timedelta(seconds=house.settings.lease_seconds + 10)
+    assert sweep(house, hands.now).recovered == 0  # it may only be cut off
+    hands.now += LOST_AFTER
     assert sweep(house, hands.now).recovered == 4
     hands.now += timedelta(hours=1)
     assert hands.work() == 0  # an alert is never sent twice by itself
@@ -111,12 +125,60 @@ def test_a_worker_that_lost_its_claim_changes_nothing(
     publish(house, statement, hands.now)
     with house.database.write() as session:
         stale = claim(session, house, worker="send-elsewhere-1-aaaaaa", now=hands.now)
-    hands.now += timedelta(seconds=house.settings.lease_seconds + 1)
+    hands.now += timedelta(seconds=house.settings.lease_seconds) + LOST_AFTER + timedelta(seconds=1)
     sweep(house, hands.now)
+    with house.database.write() as session:
+        mailings.release(
+            session, mailings.find(session, f"statement:{statement}:alert"), actor="test", now=hands.now
+        )
+        claim(session, house, worker="send-here-2-bbbbbb", now=hands.now)
     before = states(house)
     with house.database.write() as session:
-        settle(session, [(one, stale.fence, ACCEPTED) for one in stale.held], hands.now)
-    assert states(house) == before == [DeliveryState.IN_DOUBT] * 4
+        settle(session, [accepted(one, stale.fence) for one in stale.held], hands.now)
+    assert states(house) == before == [DeliveryState.CLAIMED] * 4
+
+
+@pytest.mark.usefixtures("four_readers")
+def test_a_reply_that_is_written_late_settles_the_doubt_it_left(
+    house: House, server: MailServer, hands: Hands, statement: int
+) -> None:
+    publish(house, statement, hands.now)
+    with house.database.write() as session:
+        late = claim(session, house, worker="send-elsewhere-1-aaaaaa", now=hands.now)
+    hands.now += timedelta(seconds=house.settings.lease_seconds) + LOST_AFTER + timedelta(seconds=1)
+    sweep(house, hands.now)
+    assert states(house) == [DeliveryState.IN_DOUBT] * 4
+    with house.database.write() as session:
+        settle(session, [accepted(one, late.fence) for one in late.held[:3]], hands.now)
+    assert sorted(states(house)) == [DeliveryState.IN_DOUBT] + [DeliveryState.SENT] * 3
+
+
+@pytest.mark.usefixtures("four_readers")
+def test_a_living_worker_beyond_its_lease_is_judged_by_its_journal(
+    house: House, server: MailServer, hands: Hands, statement: int
+) -> None:
+    publish(house, statement, hands.now)
+    name = worker_name("send")
+    with Journal.open(journal_folder(house), name) as journal:  # its owner lives: the lock is held
+        with house.database.write() as session:
+            held = claim(session, house, worker=name, now=hands.now)
+        first, second, *_ = (candidate.id for candidate in held.held)
+        journal.about_to_send([(first, held.fence), (second, held.fence)])
+        journal.replied(first, held.fence, ACCEPTED)
+        hands.now += timedelta(seconds=house.settings.lease_seconds + 1)
+        assert sweep(house, hands.now).recovered == 0  # clocks differ a little
+        hands.now += LATE_AFTER
+        if house.database.clock() is None:  # one machine, one clock: a step of it must not end a lease
+            assert sweep(house, hands.now).recovered == 0
+            return
+        assert sweep(house, hands.now).recovered == 4
+        assert states(house) == [
+            DeliveryState.SENT,
+            DeliveryState.IN_DOUBT,
+            DeliveryState.DEFERRED,
+            DeliveryState.DEFERRED,
+        ]
+        journal.settled([first, second])
 
 
 @contextmanager
@@ -227,7 +289,7 @@ def test_a_claim_that_still_holds_something_is_not_closed(house: House, hands: H
     publish(house, statement, hands.now)
     with house.database.write() as session:
         held = claim(session, house, worker="send-elsewhere-1-aaaaaa", now=hands.now)
-        release(session, held.fence, hands.now)
+        release(session, [held.fence], hands.now)
     with house.database.read() as session:
         assert session.scalars(select(Claim.released_at)).all() == [None]
 

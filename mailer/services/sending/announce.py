@@ -22,7 +22,10 @@ from mailer.wake import Task
 
 @dataclass(frozen=True, kw_only=True)
 class Announcement:
-    """What is to be mailed to whom. The ids name the thing it is about; `due_at` defaults to now."""
+    """What is to be mailed to whom. The ids name the thing it is about; `due_at` defaults to now.
+
+    Over `spread_seconds` its recipients fall due one after another.
+    """
 
     key: str
     kind: MailingKind
@@ -65,7 +68,8 @@ def announce(session: Session, house: House, announcement: Announcement, now: da
         opens_at=now + timedelta(seconds=announcement.undo_seconds),
         due_at=due_at,
         spread_seconds=announcement.spread_seconds,
-        expires_at=announcement.expires_at or due_at + traits.lifetime,
+        expires_at=announcement.expires_at
+        or due_at + timedelta(seconds=announcement.spread_seconds) + traits.lifetime,
         created_at=now,
     )
     session.execute(statement.on_conflict_do_nothing(index_elements=["key"]))

@@ -1,20 +1,25 @@
 """Claim: lease a slice of due deliveries, after asking once more whether each may leave.
 
 The questions (is the consent still there, is the symposium still on, is it not too
-late) are asked under the rows' locks and in the transaction that takes the lease.
+late) are asked under the rows' locks and in the transaction that takes the lease. What
+is urgent comes first; mailings of one rank take turns; a lane gives no more than it has.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import groupby
 
 from sqlalchemy.orm import Session
 
+from mailer import failpoints
 from mailer.db import outbox
-from mailer.db.outbox import Candidate
-from mailer.db.people import Subscriber
+from mailer.db.outbox import Candidate, Surroundings
+from mailer.failpoints import Failpoint
 from mailer.services.house import House
+from mailer.services.sending.halt import sending_allowed
+from mailer.services.sending.lanes import Allowances, lock_and_allow, spend
 from mailer.vocabulary import (
     LIFTABLE,
     DeliveryState,
@@ -38,11 +43,12 @@ OF_A_DATE = frozenset({MailingKind.REMINDER, MailingKind.CHANGE})
 
 @dataclass(frozen=True)
 class Slice:
-    """What one claim holds: rows detached from the database, and the fence they are held under."""
+    """What one claim holds: plain values read in its transaction, and the fence they are held under."""
 
-    fence: int
-    held: tuple[Candidate, ...]
-    left_out: int
+    fence: int = 0
+    held: tuple[Candidate, ...] = ()
+    around: Surroundings = field(default_factory=Surroundings)
+    left_out: int = 0
 
     @property
     def worked(self) -> bool:
@@ -50,32 +56,145 @@ class Slice:
         return bool(self.held) or self.left_out > 0
 
 
-def claim(session: Session, house: House, *, worker: str, now: datetime) -> Slice:
-    """Lease the next slice for this worker, settling on the way what must not leave."""
-    candidates = outbox.lock_due(session, now=now, limit=house.settings.slice_size)
-    if not candidates:
-        return Slice(0, (), 0)
+def claim(
+    session: Session,
+    house: House,
+    *,
+    worker: str,
+    now: datetime,
+    limit: int | None = None,
+    relays: Sequence[int] = (),
+    busy: Container[int] = (),
+) -> Slice:
+    """Lease the next slice for this worker, settling on the way what must not leave.
+
+    `relays` are the lanes of the relays it would leave by: together they must have room for it. `busy` are
+    deliveries that this worker still has in hand under an older fence, which was taken from it while it
+    stood still: they are for others, or for later.
+    """
+    if not sending_allowed(session):
+        return Slice()
+    left = _Left(lock_and_allow(session, now), relays, busy, limit or house.settings.slice_size)
+    found = _find(session, left, now)
+    if not found:
+        return Slice()
+    around = outbox.surroundings(session, found)
     held: list[Candidate] = []
     out: defaultdict[tuple[DeliveryState, SkipReason], list[int]] = defaultdict(list)
-    for candidate in candidates:
-        reason = reason_to_leave_out(candidate, now)
+    for candidate in found:
+        reason = reason_to_leave_out(candidate, around, now)
         if reason is None:
             held.append(candidate)
         else:
-            out[(_state_for(reason), reason)].append(candidate.delivery.id)
+            out[(_state_for(reason), reason)].append(candidate.id)
     for (state, reason), ids in out.items():
         outbox.leave_out(session, ids, state, reason.value, now)
     fence = _take(session, house, held, worker=worker, now=now)
-    return Slice(fence, tuple(held), len(candidates) - len(held))
+    spend(session, now, left.spent(held))
+    if failpoints.armed:
+        failpoints.reach(Failpoint.IN_CLAIM)
+    return Slice(fence, tuple(held), around, len(found) - len(held))
 
 
-def _take(session: Session, house: House, held: Iterable[Candidate], *, worker: str, now: datetime) -> int:
-    ids = [candidate.delivery.id for candidate in held]
-    if not ids:
+def _find(session: Session, left: "_Left", now: datetime) -> list[Candidate]:
+    found: list[Candidate] = []
+    if wanted := left.wanted(found, bulk=False):
+        found += left.of_those(outbox.urgent(session, now=now, limit=wanted, closed=left.closed), bulk=False)
+    if not left.wanted(found, bulk=True):
+        return found
+    lanes = outbox.lane_ids(session)
+    for _, rank in groupby(outbox.bulk_mailings(session, now), key=lambda one: one[0]):
+        wanted = left.wanted(found, bulk=True)
+        if not wanted:
+            break
+        found += _by_turns(session, [mailing for _, mailing in rank], lanes, left, now, wanted)
+    return found
+
+
+def _by_turns(
+    session: Session,
+    mailings: Sequence[int],
+    lane_ids: Sequence[int],
+    left: "_Left",
+    now: datetime,
+    limit: int,
+) -> list[Candidate]:
+    """Mailings of one rank share what is left: each its part, and what one does not use goes to the next."""
+    found: list[Candidate] = []
+    for place, mailing in enumerate(mailings):
+        share = -(-(limit - len(found)) // (len(mailings) - place))
+        taken = 0
+        for lane in lane_ids:
+            room = left.room(lane, share - taken)
+            if room:
+                some = left.of_those(
+                    outbox.of_mailing(session, mailing, lane, now=now, limit=room), bulk=True
+                )
+                found += some
+                taken += len(some)
+            if taken >= share:
+                break
+    return found
+
+
+class _Left:
+    """What the lanes, and the relays together, still give in this claim."""
+
+    def __init__(self, lanes: Allowances, relays: Sequence[int], busy: Container[int], limit: int) -> None:
+        self.closed = lanes.closed_lanes | lanes.shut(bulk=False)
+        self._lanes = lanes
+        self._relays = relays
+        self._busy = busy
+        self._limit = limit
+        self._taken: Counter[int] = Counter()
+
+    def wanted(self, found: Sequence[Candidate], *, bulk: bool) -> int:
+        """How many more this claim may hold."""
+        rooms = [self._lanes.of(relay, bulk) for relay in self._relays]
+        together = [room for room in rooms if room is not None]
+        limit = min(self._limit, sum(together)) if rooms and len(together) == len(rooms) else self._limit
+        return max(0, limit - len(found))
+
+    def room(self, lane: int, wanted: int) -> int:
+        """How many bulk mails of this lane may be claimed, at most as many as wanted."""
+        allowed = self._lanes.of(lane, True)
+        return wanted if allowed is None else max(0, min(wanted, allowed - self._taken[lane]))
+
+    def of_those(self, candidates: Sequence[Candidate], *, bulk: bool) -> list[Candidate]:
+        """The candidates for which their lanes have room."""
+        return list(self._fitting(candidates, bulk))
+
+    def spent(self, held: Sequence[Candidate]) -> Counter[int]:
+        """What this slice takes, by lane; relays are used up one after another."""
+        counts = Counter(candidate.lane_id for candidate in held)
+        rest = len(held)
+        for relay in self._relays:
+            allowed = self._lanes.of(relay, False)
+            part = rest if allowed is None else min(rest, allowed)
+            counts[relay] += part
+            rest -= part
+        return counts
+
+    def _fitting(self, candidates: Sequence[Candidate], bulk: bool) -> Iterator[Candidate]:
+        limited = self._lanes.limited_lanes
+        for candidate in candidates:
+            lane = candidate.lane_id
+            if candidate.id in self._busy:
+                continue
+            if lane in limited:
+                allowed = self._lanes.of(lane, bulk)
+                if allowed is not None and self._taken[lane] >= allowed:
+                    continue
+            self._taken[lane] += 1
+            yield candidate
+
+
+def _take(session: Session, house: House, held: Sequence[Candidate], *, worker: str, now: datetime) -> int:
+    if not held:
         return 0
     leased_until = now + timedelta(seconds=house.settings.lease_seconds)
     fence = outbox.open_claim(session, worker=worker, now=now, leased_until=leased_until)
-    outbox.take(session, ids, fence)
+    outbox.take(session, [candidate.id for candidate in held], fence)
     return fence
 
 
@@ -87,39 +206,37 @@ def _state_for(reason: SkipReason) -> DeliveryState:
     return DeliveryState.SKIPPED
 
 
-def reason_to_leave_out(candidate: Candidate, now: datetime) -> SkipReason | None:
+def reason_to_leave_out(candidate: Candidate, around: Surroundings, now: datetime) -> SkipReason | None:
     """Why this delivery must not leave now, or None when it may. The first reason that holds is told."""
-    if candidate.subscriber is None:
+    kind = around.mailings[candidate.mailing_id].kind
+    if candidate.address is None:
         return SkipReason.ERASED
-    if candidate.subscriber.suppressed is not None and not _asks_to_come_back(
-        candidate.subscriber, candidate
+    if candidate.suppressed is not None and not (
+        kind is MailingKind.OPT_IN and candidate.suppressed in LIFTABLE
     ):
         return SkipReason.SUPPRESSED
-    if now >= candidate.delivery.not_after:
+    if now >= candidate.not_after:
         return SkipReason.TOO_LATE
-    if candidate.mailing.kind in TO_ATTENDEES:
-        return _reason_for_attendee(candidate)
-    return _reason_for_subscriber(candidate)
+    if kind in TO_ATTENDEES:
+        return _reason_for_attendee(candidate, around)
+    return _reason_for_subscriber(candidate, asks=kind is MailingKind.OPT_IN)
 
 
-def _asks_to_come_back(subscriber: Subscriber, candidate: Candidate) -> bool:
-    return candidate.mailing.kind is MailingKind.OPT_IN and subscriber.suppressed in LIFTABLE
-
-
-def _reason_for_subscriber(candidate: Candidate) -> SkipReason | None:
-    subscription = candidate.subscription
-    if subscription is None or subscription.state is SubscriptionState.UNSUBSCRIBED:
+def _reason_for_subscriber(candidate: Candidate, *, asks: bool) -> SkipReason | None:
+    state = candidate.subscription_state
+    if state is None or state is SubscriptionState.UNSUBSCRIBED:
         return SkipReason.UNSUBSCRIBED
-    asks = candidate.mailing.kind is MailingKind.OPT_IN
-    if subscription.state is SubscriptionState.PENDING and not asks:
+    if state is SubscriptionState.PENDING and not asks:
         return SkipReason.UNCONFIRMED
-    if subscription.state is SubscriptionState.CONFIRMED and asks:
+    if state is SubscriptionState.CONFIRMED and asks:
         return SkipReason.NOTHING_CHANGED
     return None
 
 
-def _reason_for_attendee(candidate: Candidate) -> SkipReason | None:
-    mailing, registration, symposium = candidate.mailing, candidate.registration, candidate.symposium
+def _reason_for_attendee(candidate: Candidate, around: Surroundings) -> SkipReason | None:
+    mailing = around.mailings[candidate.mailing_id]
+    registration = around.registrations.get(candidate.registration_id or 0)
+    symposium = around.symposia.get(mailing.symposium_id or 0)
     if registration is None or symposium is None or registration.state is RegistrationState.WITHDRAWN:
         return SkipReason.WITHDRAWN
     if mailing.kind is MailingKind.CANCELLATION:

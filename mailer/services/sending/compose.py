@@ -1,21 +1,28 @@
-"""Compose: claimed deliveries and the mailing's compiled forms become letters.
+"""Compose: claimed deliveries and their mailings' compiled forms become letters.
 
 A form is compiled once per mailing and language and kept; a recipient costs a look
-into the vault and a join of bytes. Preview and test send use the same function.
+into the vault and a join of bytes. `Composer` needs the database and works before
+anything is fed to the engine; `Mail.compose` needs nothing and runs on the engine's thread
+when a connection is ready for it, so that no more letters exist than are on their way.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import format_datetime
+from functools import lru_cache
 
+import structlog
 from sqlalchemy.exc import NoResultFound
 from sqlalchemy.orm import Session
 
+from mailer import failpoints
+from mailer.db.mailings import Mailing
 from mailer.db.outbox import Candidate
-from mailer.db.programme import Symposium
+from mailer.db.programme import Registration, Symposium
 from mailer.db.seal import ADDRESS, NAME, SealBroken
+from mailer.failpoints import Failpoint
 from mailer.keys import KeyRingError
 from mailer.messages import templates
 from mailer.messages.calendar import Calendar
@@ -23,138 +30,210 @@ from mailer.messages.form import Form, compile_form
 from mailer.messages.headers import MailingHeaders
 from mailer.messages.tokens import message_id, return_address
 from mailer.services.house import House
-from mailer.services.sending.content import Content, choose_language, read_content
+from mailer.services.sending.claim import Slice
+from mailer.services.sending.content import Content, language_of, read_content
 from mailer.services.sending.invitation import invitation, local_time
+from mailer.services.sending.settle import GIVEN_BACK, UNFIT
 from mailer.services.sending.traits import TRAITS
-from mailer.smtp.letter import Letter
+from mailer.smtp.letter import Lease, Letter
+from mailer.smtp.outcome import Outcome
 from mailer.vocabulary import MailingKind
 
 # What is wrong with one letter, and with none of its neighbours.
-UNFIT = (ValueError, LookupError, SealBroken, KeyRingError, NoResultFound)
+REFUSALS = (ValueError, LookupError, SealBroken, KeyRingError, NoResultFound)
 KEPT_FORMS = 256  # forms kept per process; a form weighs about as much as its mail
 
+log = structlog.get_logger()
+_date_header = lru_cache(maxsize=64)(format_datetime)  # all rows of one expansion share their moment
 
-@dataclass(frozen=True)
-class Unfit:
-    """A delivery whose mail cannot be composed; it fails alone."""
 
-    id: int
-    fence: int
-    why: str
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Frame:
+    """What all letters of one mailing and language share while one slice is composed."""
+
+    house: House
+    mailing: Mailing
+    symposium: Symposium | None
+    language: str
+    form: Form | None  # None: it could not be compiled, and none of its letters can be
+    lease: Lease
+    now: datetime
+    boottime: float  # the engine's clock at `now`
+
+
+class Mail:
+    """One claimed delivery on its way: a draft for the engine, and what settling needs to know of it."""
+
+    __slots__ = ("_made", "candidate", "fence", "frame", "held_back", "id", "registration")
+
+    def __init__(
+        self, candidate: Candidate, fence: int, frame: Frame, registration: Registration | None
+    ) -> None:
+        self.id = candidate.id
+        self.fence = fence
+        self.candidate = candidate
+        self.frame = frame
+        self.registration = registration
+        self.held_back = False  # staff have stopped it, or this worker stops: it is not offered any more
+        self._made: Letter | Outcome | None = None
+
+    @property
+    def generation(self) -> int | None:
+        """The date of the symposium that this mail speaks of."""
+        symposium = self.frame.symposium
+        return symposium.generation if symposium is not None else self.frame.mailing.generation
+
+    def make(self) -> None:
+        """Compose ahead, on a thread of one's own: a signature costs more than all the rest."""
+        self._made = self.compose()
+
+    def compose(self) -> Letter | Outcome:
+        """The letter, or the outcome of one that cannot be composed: it fails alone."""
+        if self.held_back:
+            return GIVEN_BACK
+        if self._made is not None:
+            return self._made
+        try:
+            letter = self._letter()
+        except REFUSALS as problem:  # the kind says which rule; the message may hold what nobody may read
+            log.error("letter-unfit", delivery=self.id, rule=type(problem).__name__)
+            return UNFIT
+        if failpoints.armed:
+            failpoints.reach(Failpoint.COMPOSED)
+        return letter
+
+    def _letter(self) -> Letter:
+        candidate, frame = self.candidate, self.frame
+        if candidate.subscriber_id is None or candidate.address is None or frame.form is None:
+            raise ValueError("erased, or without a form")
+        house = frame.house
+        address = house.vault.open(ADDRESS, candidate.subscriber_id, candidate.address)
+        data = frame.form.fill(
+            self._values(address, candidate.subscriber_id), calendar=self._calendar(address)
+        )
+        if house.signer is not None:
+            data = house.signer.sign(data, signed_at=frame.now)
+        return Letter(
+            id=candidate.id,
+            fence=self.fence,
+            sender=return_address(
+                house.tokens, frame.mailing.token_key, candidate.id, house.settings.bounce_domain
+            ),
+            recipient=address,
+            data=data,
+            not_after=frame.boottime + (candidate.not_after - frame.now).total_seconds(),
+            lease=frame.lease,
+            canonical=True,
+        )
+
+    def _values(self, address: str, subscriber_id: int) -> dict[str, str]:
+        candidate, frame = self.candidate, self.frame
+        house, mailing = frame.house, frame.mailing
+        name = house.vault.open(NAME, subscriber_id, candidate.name) if candidate.name else ""
+        leave_url, leave_mailto = house.unsubscribe_links(candidate.id)
+        values = {
+            "to_address": address,
+            "date": _date_header(candidate.created_at),
+            "message_id": message_id(
+                house.message_keys, mailing.message_key, candidate.id, house.sending_domain
+            ),
+            "first_name": name or templates.neutral_name(frame.language),
+            "unsubscribe_url": leave_url,
+            "unsubscribe_mailto": leave_mailto,
+            "preferences_url": house.preferences_url(subscriber_id, frame.now),
+        }
+        if mailing.kind is MailingKind.OPT_IN and candidate.subscription_id is not None:
+            values["confirm_url"] = house.confirm_url(candidate.subscription_id, frame.now)
+        if frame.symposium is not None:
+            values |= local_time(frame.symposium, candidate.zone, frame.language)
+        return values
+
+    def _calendar(self, address: str) -> Calendar | None:
+        frame, symposium, registration = self.frame, self.frame.symposium, self.registration
+        if symposium is None or registration is None or not _has_calendar(frame.mailing.kind, symposium):
+            return None
+        return invitation(
+            frame.house,
+            symposium,
+            sequence=symposium.sequence + registration.sequence_bump,
+            cancelled=frame.mailing.kind is MailingKind.CANCELLATION,
+            attendee=address,
+            stamped_at=self.candidate.created_at,
+        )
 
 
 @dataclass
 class Composer:
-    """Compiles forms as they are needed and fills them. One per process."""
+    """Compiles forms as they are needed. One per process."""
 
     house: House
+    boottime: Callable[[], float]
     _forms: OrderedDict[tuple[object, ...], Form] = field(default_factory=OrderedDict)
 
-    def compose(
-        self, session: Session, held: Iterable[Candidate], *, fence: int, now: datetime, monotonic: float
-    ) -> Iterator[Letter | Unfit]:
-        """A letter for each claimed delivery, or why there is none."""
-        for candidate in held:
-            try:
-                yield self._letter(session, candidate, fence=fence, now=now, monotonic=monotonic)
-            except UNFIT as problem:  # the kind says which rule; the message may hold what nobody may read
-                yield Unfit(candidate.delivery.id, fence, type(problem).__name__)
+    def mails(self, session: Session, slice_: Slice, *, lease: Lease, now: datetime) -> Iterator[Mail]:
+        """The slice's mails, ready to be composed one by one without the database."""
+        frames: dict[tuple[object, ...], Frame] = {}
+        boottime = self.boottime()
+        for candidate in slice_.held:
+            mailing = slice_.around.mailings[candidate.mailing_id]
+            symposium = slice_.around.symposia.get(mailing.symposium_id or 0)
+            registration = slice_.around.registrations.get(candidate.registration_id or 0)
+            language = language_of(candidate.languages or "[]")
+            told = _told(mailing, symposium, registration)
+            key = (mailing.id, language, told, symposium.changed_at if symposium else None)
+            frame = frames.get(key)
+            if frame is None:
+                frame = frames[key] = Frame(
+                    house=self.house,
+                    mailing=mailing,
+                    symposium=symposium,
+                    language=language,
+                    form=self._form(session, key, mailing, language, symposium, told),
+                    lease=lease,
+                    now=now,
+                    boottime=boottime,
+                )
+            yield Mail(candidate, slice_.fence, frame, registration)
 
-    def _letter(
-        self, session: Session, candidate: Candidate, *, fence: int, now: datetime, monotonic: float
-    ) -> Letter:
-        delivery, mailing, subscriber = candidate.delivery, candidate.mailing, candidate.subscriber
-        if subscriber is None:
-            raise ValueError("erased")
-        address = self.house.vault.open(ADDRESS, subscriber.id, subscriber.address)
-        language = choose_language(subscriber.languages)
-        form = self.form(session, candidate, language)
-        data = form.fill(
-            self._values(candidate, address, language, now),
-            calendar=self._calendar(candidate, address),
-        )
-        if self.house.signer is not None:
-            data = self.house.signer.sign(data, signed_at=now)
-        keys = self.house.tokens
-        return Letter(
-            id=delivery.id,
-            fence=fence,
-            sender=return_address(keys, mailing.token_key, delivery.id, self.house.settings.bounce_domain),
-            recipient=address,
-            data=data,
-            not_after=monotonic + (delivery.not_after - now).total_seconds(),
-        )
-
-    def form(self, session: Session, candidate: Candidate, language: str) -> Form:
-        """The mailing's compiled form in one language.
+    def _form(
+        self,
+        session: Session,
+        key: tuple[object, ...],
+        mailing: Mailing,
+        language: str,
+        symposium: Symposium | None,
+        told: int | None,
+    ) -> Form | None:
+        """The mailing's compiled form in one language; None for one that breaks a rule.
 
         A symposium that changed makes a new one, and so does each date that attendees were told before.
         """
-        mailing, symposium, told = candidate.mailing, candidate.symposium, _told(candidate)
-        key = (mailing.id, language, told, symposium.changed_at if symposium else None)
         form = self._forms.get(key)
         if form is None:
-            form = build_form(
-                self.house,
-                mailing.kind,
-                language,
-                read_content(
+            try:
+                content = read_content(
                     session, self.house, mailing, language, symposium=symposium, told_generation=told
-                ),
-                label=mailing.key,
-                calendar=_has_calendar(mailing.kind, symposium),
-            )
+                )
+                calendar = _has_calendar(mailing.kind, symposium)
+                form = build_form(
+                    self.house, mailing.kind, language, content, label=mailing.key, calendar=calendar
+                )
+            except REFUSALS as problem:
+                log.error("form-unfit", mailing=mailing.id, rule=type(problem).__name__)
+                return None
             self._forms[key] = form
             if len(self._forms) > KEPT_FORMS:
                 self._forms.popitem(last=False)
         self._forms.move_to_end(key)
         return form
 
-    def _values(self, candidate: Candidate, address: str, language: str, now: datetime) -> dict[str, str]:
-        delivery, mailing, subscriber = candidate.delivery, candidate.mailing, candidate.subscriber
-        if subscriber is None:
-            raise ValueError("erased")
-        name = self.house.vault.open(NAME, subscriber.id, subscriber.name) if subscriber.name else ""
-        leave_url, leave_mailto = self.house.unsubscribe_links(delivery.id)
-        values = {
-            "to_address": address,
-            "date": format_datetime(delivery.created_at),
-            "message_id": message_id(
-                self.house.message_keys, mailing.message_key, delivery.id, self.house.sending_domain
-            ),
-            "first_name": name or templates.neutral_name(language),
-            "unsubscribe_url": leave_url,
-            "unsubscribe_mailto": leave_mailto,
-            "preferences_url": self.house.preferences_url(subscriber.id, now),
-        }
-        if mailing.kind is MailingKind.OPT_IN and candidate.subscription is not None:
-            values["confirm_url"] = self.house.confirm_url(candidate.subscription.id, now)
-        if candidate.symposium is not None:
-            values |= local_time(candidate.symposium, subscriber.zone, language)
-        return values
 
-    def _calendar(self, candidate: Candidate, address: str) -> Calendar | None:
-        symposium, registration = candidate.symposium, candidate.registration
-        if symposium is None or registration is None:
-            return None
-        if not _has_calendar(candidate.mailing.kind, symposium):
-            return None
-        return invitation(
-            self.house,
-            symposium,
-            sequence=symposium.sequence + registration.sequence_bump,
-            cancelled=candidate.mailing.kind is MailingKind.CANCELLATION,
-            attendee=address,
-            stamped_at=candidate.delivery.created_at,
-        )
-
-
-def _told(candidate: Candidate) -> int | None:
+def _told(mailing: Mailing, symposium: Symposium | None, registration: Registration | None) -> int | None:
     """The date this attendee heard of last, where the mail is about the difference."""
-    if candidate.mailing.kind is not MailingKind.CHANGE:
+    if mailing.kind is not MailingKind.CHANGE:
         return None
-    told = candidate.registration.told_generation if candidate.registration else None
-    return told or int(candidate.mailing.facts["told_generation"])
+    told = registration.told_generation if registration else None
+    return told or int(mailing.facts.get("told_generation", 1))
 
 
 def _has_calendar(kind: MailingKind, symposium: Symposium | None) -> bool:

@@ -4,8 +4,10 @@ The facts are put into words here and rendered into a form; from then on nobody
 looks at the content again, each recipient only fills the form's slots.
 """
 
+import json
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -85,6 +87,12 @@ def choose_language(wished: list[str]) -> str:
     """
     tags = (tag for wish in wished for tag in (wish, wish.partition("-")[0]))
     return next((tag for tag in tags if tag in templates.LANGUAGES), FALLBACK_LANGUAGE)
+
+
+@lru_cache(maxsize=1024)
+def language_of(wished: str) -> str:
+    """The same for a person's languages as they stand in their row: a JSON list."""
+    return choose_language(json.loads(wished))
 
 
 def campaign_facts(campaign: Campaign, topic: Topic, language: str) -> CampaignFacts:

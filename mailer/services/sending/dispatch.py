@@ -1,46 +1,54 @@
-"""Dispatch: claim a slice, compose it, hand it to the engine, settle what comes back.
+"""Dispatch: keep the engine fed with claimed mail, and write down what comes back.
 
-No transaction is open while mail is on the wire. Outcomes are written in small
-groups; whatever is not written when the process dies stands in the journal.
+One thread does everything that needs the database (claim, settle, renew leases, look
+whether staff have stopped something), the engine's thread composes and sends. No
+transaction is open while mail is on the wire. When the database cannot be written no
+further dot leaves; open replies are awaited, kept, and stand in the journal.
 """
 
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from mailer import failpoints
 from mailer.db import outbox
-from mailer.db.outbox import Candidate
+from mailer.failpoints import Failpoint
 from mailer.services.house import House
-from mailer.services.sending.claim import Slice, claim
-from mailer.services.sending.compose import Composer
-from mailer.services.sending.settle import GIVEN_BACK, UNFIT, finish, settle
+from mailer.services.sending.claim import claim
+from mailer.services.sending.closing import finish
+from mailer.services.sending.compose import Composer, Mail
+from mailer.services.sending.halt import halted_mailings
+from mailer.services.sending.settle import GIVEN_BACK, settle
+from mailer.services.sending.slices import Slices
+from mailer.services.sending.unfit import IN_A_ROW, Unfits
+from mailer.services.sending.way_out import WayOut
 from mailer.smtp.engine import Engine
 from mailer.smtp.journal import Journal
-from mailer.smtp.letter import Letter
+from mailer.smtp.letter import Lease
 from mailer.smtp.outcome import Fault, Outcome, Verdict
 
 Clock = Callable[[], datetime]
-Settled = tuple[Candidate, int, Outcome]  # what became of a delivery, under which fence
 
-GROUP = 50  # outcomes written in one transaction
-GROUP_SECONDS = 0.5  # an outcome waits no longer than this for its group
+GROUP = 500  # outcomes written in one transaction
+GROUP_SECONDS = 0.25  # an outcome waits no longer than this for its group
+LOOK_SECONDS = 0.25  # between two looks whether staff have stopped something: a stop bites within one second
+RETRY_SECONDS = 1.0  # between two tries to write to a database that would not
+SLICE_SECONDS = 1.0  # of work at the present rate is claimed at once,
+SMALLEST_SLICE = 100  # but never less than this
+LEASE_MARGIN = 2.0  # seconds before the end of a lease from which no dot leaves under it
+SIGN_TOGETHER = 16  # letters signed by one thread before they go to the engine
 
 log = structlog.get_logger()
 
 
 @dataclass
 class Dispatcher:
-    """One sending worker: its name, its engine and its compiled forms.
-
-    Outcomes that the database would not take are kept here (and stand in the journal) and are
-    written before anything else is claimed.
-    """
+    """One sending worker: its name, its engine, and what it holds."""
 
     house: House
     engine: Engine
@@ -48,123 +56,251 @@ class Dispatcher:
     composer: Composer
     worker: str
     clock: Clock
-    _unwritten: list[Settled] = field(default_factory=list)
-    _unreleased: set[int] = field(default_factory=set)
+    way_out: WayOut = field(default_factory=WayOut)
+    _slices: Slices = field(default_factory=Slices)
+    _unfits: Unfits = field(default_factory=Unfits)
+    _signers: ThreadPoolExecutor | None = None
+    _sent: int = 0
+    _rate: float = 0.0  # mails a second, smoothed
+    _broken: SQLAlchemyError | None = None  # what the database said when it would not take outcomes
+    _refused: bool = False  # the relay refused: nothing more is claimed in this run
+    _times: "_Times" = field(default_factory=lambda: _Times())
+
+    def __post_init__(self) -> None:
+        self._stream = self.engine.open()
+        if self.house.signer is not None:
+            self._signers = ThreadPoolExecutor(thread_name_prefix="sign")
 
     def run(self, *, stop: Callable[[], bool] = lambda: False) -> int:
         """Send what is due until nothing is, the relay refuses, or `stop` says so; returns how many left.
 
         Raises what the database raises; nothing new is sent before it takes what is known.
         """
-        self._write_everything()
-        sent = 0
-        while not stop():
-            with self.house.database.write() as session:
-                slice_ = claim(session, self.house, worker=self.worker, now=self.clock())
-            if not slice_.worked:
+        before, self._refused, stopping, dry = self._sent, False, False, False
+        self._write()
+        while True:
+            if stop() and not stopping:
+                stopping = True
+                self._stop_offering()
+            if not (stopping or dry or self._refused or self._broken) and self._has_room():
+                dry = not self._claim()
+            if not self._slices.on_their_way:
                 break
-            tally = self._send(slice_) if slice_.held else _Tally()
-            sent += tally.sent
-            if tally.relay_refused:
-                break
+            self._collect()
+            self._look_after()
+            dry = dry and not self._times.claim.passed(RETRY_SECONDS)
+        if failpoints.armed and stopping:
+            failpoints.reach(Failpoint.IN_SHUTDOWN)
+        self._write()
         with self.house.database.write() as session:
             finish(session, self.clock())
-        return sent
+        return self._sent - before
 
-    def _send(self, slice_: Slice) -> "_Tally":
-        self._unreleased.add(slice_.fence)
-        candidates = {candidate.delivery.id: candidate for candidate in slice_.held}
-        tally = _Tally()
-        with self._lease(slice_.fence):
-            written = time.monotonic()
-            for delivery_id, outcome in self.engine.send(self._compose(slice_)):
-                tally.count(outcome)
-                self._unwritten.append((candidates[delivery_id], slice_.fence, outcome))
-                if len(self._unwritten) >= GROUP or time.monotonic() - written > GROUP_SECONDS:
-                    self._write_or_stop_sending()
-                    written = time.monotonic()
-            self._write_everything()
-        log.info("slice-settled", fence=slice_.fence, deliveries=len(candidates), sent=tally.sent)
-        return tally
+    def close(self) -> None:
+        """Give back what has no dot, wait for the dots that are out, and write what became of them."""
+        self._stop_offering()
+        while self._slices.on_their_way:
+            self._collect()
+            self._look_after()
+        self._write()
+        if self._signers is not None:
+            self._signers.shutdown()
+        self._stream.close()
+        self.engine.close()
+        self.journal.close()
 
-    def _compose(self, slice_: Slice) -> list[Letter]:
-        """The slice's letters; what cannot be composed is settled as failed, by itself."""
-        letters: list[Letter] = []
+    def _stop_offering(self) -> None:
+        """Everything without a dot comes back; what is out is awaited."""
+        self._slices.hold_back(lambda mail: True)
+        self._stream.stop()
+
+    # --- claim
+
+    def _has_room(self) -> bool:
+        return self._slices.on_their_way < self._slice_size()
+
+    def _slice_size(self) -> int:
+        wanted = max(SMALLEST_SLICE, int(self._rate * SLICE_SECONDS))
+        return min(wanted, self.house.settings.slice_size)
+
+    def _claim(self) -> bool:
+        """Claim a slice and offer it to the engine; False when there was nothing."""
+        if failpoints.armed:
+            failpoints.reach(Failpoint.BEFORE_CLAIM)
+        self._times.claim.start()
+        lease = Lease(self._end_of_lease())
         try:
-            with self.house.database.read() as session:
-                composed = self.composer.compose(
-                    session, slice_.held, fence=slice_.fence, now=self.clock(), monotonic=time.monotonic()
+            with self.house.database.write() as session:
+                slice_ = claim(
+                    session,
+                    self.house,
+                    worker=self.worker,
+                    now=self.clock(),
+                    limit=self._slice_size(),
+                    relays=tuple(self.way_out.lanes.values()),
+                    busy=self._slices.busy,
                 )
-                by_id = {candidate.delivery.id: candidate for candidate in slice_.held}
-                for one in composed:
-                    if isinstance(one, Letter):
-                        letters.append(one)
-                    else:
-                        self._unwritten.append((by_id[one.id], slice_.fence, UNFIT))
-                        log.error("letter-unfit", delivery=one.id, rule=one.why)
-        except Exception:  # nothing of this slice was offered to anybody yet
-            self._unwritten = [(candidate, slice_.fence, GIVEN_BACK) for candidate in slice_.held]
-            raise
-        return letters
-
-    def _write_or_stop_sending(self) -> None:
-        """A database that cannot be written ends the sending; open replies are still awaited and kept."""
-        try:
-            self._write()
         except SQLAlchemyError as problem:
-            log.error("outcomes-not-written", kind=type(problem).__name__, waiting=len(self._unwritten))
-            self.engine.stop()
+            self._cannot_write(problem)
+            return False
+        if failpoints.armed:
+            failpoints.reach(Failpoint.AFTER_CLAIM)
+        if slice_.held:
+            with self.house.database.read() as session:
+                mails = list(self.composer.mails(session, slice_, lease=lease, now=self.clock()))
+            self._slices.add(slice_.fence, lease, mails)
+            self._feed(self._without_the_formless(mails))
+        return slice_.worked
+
+    def _without_the_formless(self, mails: list[Mail]) -> list[Mail]:
+        """A form that cannot be compiled fails a few letters, which pauses the mailing; the rest is kept."""
+        formless = [mail for mail in mails if mail.frame.form is None]
+        if len(formless) <= IN_A_ROW:
+            return mails
+        spared = {mail.id for mail in formless[IN_A_ROW:]}
+        self._slices.learn([(number, GIVEN_BACK) for number in sorted(spared)])
+        return [mail for mail in mails if mail.id not in spared]
+
+    def _feed(self, mails: list[Mail]) -> None:
+        if self._signers is None:
+            self._stream.feed(mails)
+            return
+        for start in range(0, len(mails), SIGN_TOGETHER):
+            self._signers.submit(self._sign, mails[start : start + SIGN_TOGETHER])
+
+    def _sign(self, mails: list[Mail]) -> None:
+        for mail in mails:
+            mail.make()
+        self._stream.feed(mails)
+
+    # --- settle
+
+    def _collect(self) -> None:
+        """Wait a little for outcomes; write them when they are a group or have waited long enough."""
+        outcomes = self._stream.outcomes(GROUP_SECONDS / 4)
+        if outcomes:
+            if not self._slices.unwritten:
+                self._times.group.start()
+            for mail, outcome in self._slices.learn(outcomes):
+                self._count(mail, outcome)
+        due = self._slices.unwritten >= GROUP or self._times.group.passed(GROUP_SECONDS)
+        if self._slices.unwritten and due and self._may_try():
+            try:
+                self._write()
+            except SQLAlchemyError as problem:
+                self._cannot_write(problem)
+
+    def _count(self, mail: Mail, outcome: Outcome) -> None:
+        self._unfits.note(mail.candidate.mailing_id, outcome)
+        if outcome.verdict is Verdict.SENT:
+            self._sent += 1
+            self._times.count += 1
+        elif outcome.fault is Fault.RELAY:
+            self._refused = True
 
     def _write(self) -> None:
-        if not self._unwritten:
-            return
-        group = list(self._unwritten)
-        with self.house.database.write() as session:
-            settle(session, group, self.clock())
-        self.journal.settled([candidate.delivery.id for candidate, _, _ in group])
-        del self._unwritten[: len(group)]
-
-    def _write_everything(self) -> None:
-        self._write()
-        for fence in sorted(self._unreleased):
+        """Write everything that is known, in groups; raises what the database raises."""
+        while group := self._slices.known()[: 2 * GROUP]:
+            if failpoints.armed:
+                failpoints.reach(Failpoint.BEFORE_SETTLE)
             with self.house.database.write() as session:
-                outbox.release(session, fence, self.clock())
-            self._unreleased.discard(fence)
+                settle(session, group, self.clock(), spoken=self.way_out.spoken(group))
+                self.way_out.note(session, self.engine.resting(), group, self.clock())
+                if failpoints.armed:
+                    failpoints.reach(Failpoint.IN_SETTLE)
+            if failpoints.armed:
+                failpoints.reach(Failpoint.AFTER_SETTLE)
+            self.journal.settled([result.id for result in group])
+            self._release(self._slices.written(group))
+        self._broken = None
+        self._unfits.pause_mailings(self.house, self.clock())
+        self._rate = self._times.smoothed(self._rate)
 
-    @contextmanager
-    def _lease(self, fence: int) -> Iterator[None]:
-        """Keep the lease alive while letters are out: the wait after a final dot may outlast any lease."""
-        over = threading.Event()
-        keeper = threading.Thread(target=self._keep, args=(fence, over), name=f"lease-{fence}", daemon=True)
-        keeper.start()
+    def _release(self, fences: frozenset[int]) -> None:
+        if fences:
+            with self.house.database.write() as session:
+                outbox.release(session, fences, self.clock())
+            self._slices.forget(fences)
+
+    def _cannot_write(self, problem: SQLAlchemyError) -> None:
+        """Nothing new leaves; what is on its way is awaited. With nothing on its way the error is told."""
+        log.error("database-not-written", kind=type(problem).__name__, waiting=self._slices.unwritten)
+        self._broken = problem
+        self._times.broken.start()
+        self._stop_offering()
+        if not self._slices.on_their_way:
+            raise problem
+
+    def _may_try(self) -> bool:
+        return self._broken is None or self._times.broken.passed(RETRY_SECONDS)
+
+    # --- while mail is on its way
+
+    def _look_after(self) -> None:
+        """Renew leases, and withdraw what staff have stopped."""
         try:
-            yield
-        finally:
-            over.set()
-            keeper.join()
+            if self._times.lease.passed(self.house.settings.lease_seconds / 4):
+                self._times.lease.start()
+                self._renew()
+            if self._times.look.passed(LOOK_SECONDS) and self._broken is None:
+                self._times.look.start()
+                self._withdraw_stopped()
+        except SQLAlchemyError as problem:
+            self._cannot_write(problem)
 
-    def _keep(self, fence: int, over: threading.Event) -> None:
-        seconds = self.house.settings.lease_seconds
-        while not over.wait(seconds / 3):
-            try:
-                with self.house.database.write() as session:
-                    kept = outbox.renew(session, fence, self.clock() + timedelta(seconds=seconds))
-            except SQLAlchemyError as problem:
-                log.warning("lease-not-renewed", fence=fence, kind=type(problem).__name__)
-                continue
-            if not kept:
-                log.error("lease-lost", fence=fence)
-                self.engine.stop()
-                return
+    def _renew(self) -> None:
+        if not self._slices.fences:
+            return
+        until, seconds = self._end_of_lease(), self.house.settings.lease_seconds
+        with self.house.database.write() as session:
+            kept = outbox.renew(session, self._slices.fences, self.clock() + timedelta(seconds=seconds))
+        lost = self._slices.prolong(kept, until)
+        if lost:
+            log.error("lease-lost", deliveries=len(lost))
+            self._stream.withdraw(lost)
+
+    def _end_of_lease(self) -> float:
+        """Counted from before the database is asked: ours is over before the database's is."""
+        return self.composer.boottime() + self.house.settings.lease_seconds - LEASE_MARGIN
+
+    def _withdraw_stopped(self) -> None:
+        mailings = self._slices.mailings
+        if not mailings:
+            return
+        with self.house.database.read() as session:
+            halt = halted_mailings(session, mailings)
+        if halt:
+            self._stream.withdraw(self._slices.hold_back(lambda mail: halt.stops(mail.candidate.mailing_id)))
+
+
+class _Timer:
+    """How long ago something was done, on a clock that nobody sets."""
+
+    def __init__(self) -> None:
+        self._at = time.monotonic()
+
+    def start(self) -> None:
+        self._at = time.monotonic()
+
+    def passed(self, seconds: float) -> bool:
+        return time.monotonic() - self._at >= seconds
 
 
 @dataclass
-class _Tally:
-    sent: int = 0
-    relay_refused: bool = False
+class _Times:
+    claim: _Timer = field(default_factory=_Timer)
+    group: _Timer = field(default_factory=_Timer)
+    broken: _Timer = field(default_factory=_Timer)
+    lease: _Timer = field(default_factory=_Timer)
+    look: _Timer = field(default_factory=_Timer)
+    count: int = 0
+    counted_at: float = field(default_factory=time.monotonic)
 
-    def count(self, outcome: Outcome) -> None:
-        if outcome.verdict is Verdict.SENT:
-            self.sent += 1
-        elif outcome.fault is Fault.RELAY:
-            self.relay_refused = True
+    def smoothed(self, rate: float) -> float:
+        """The rate of sent mails, half of it the present one."""
+        now = time.monotonic()
+        if now - self.counted_at < GROUP_SECONDS:
+            return rate
+        present = self.count / (now - self.counted_at)
+        self.count, self.counted_at = 0, now
+        return (rate + present) / 2

@@ -44,7 +44,12 @@ def expand_mailing(
     mailing = session.scalars(select(Mailing).where(Mailing.id == mailing_id).with_for_update()).one_or_none()
     if mailing is None or not _may_expand(mailing, now):
         return 0
-    slot = Slot(now=now, due_at=max(mailing.due_at, now), not_after=mailing.expires_at)
+    slot = Slot(
+        now=now,
+        due_at=max(mailing.due_at, now),
+        not_after=mailing.expires_at,
+        spread=timedelta(seconds=mailing.spread_seconds),
+    )
     if mailing.kind is MailingKind.REMINDER:
         slot = Slot(now=now, due_at=mailing.due_at, not_after=mailing.expires_at)
         near = _near_generations(session, mailing)

@@ -1,23 +1,26 @@
 """Settle: what an outcome means for its delivery, and the small transactions that write it down."""
 
 import random
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from mailer.db import outbox
-from mailer.db.mailings import OPEN, WAITING, Attempt, Delivery, Mailing
-from mailer.db.outbox import Candidate, Settlement
+from mailer.db import settlement
+from mailer.db.mailings import Attempt
 from mailer.db.programme import Registration
+from mailer.db.settlement import Settlement
+from mailer.services.sending import lanes
 from mailer.smtp.outcome import Fault, Outcome, Reason, Verdict, decided_here
-from mailer.vocabulary import DeliveryState, DoubtPolicy, MailingKind, MailingState, SkipReason
+from mailer.vocabulary import DeliveryState
 
 LADDER_MINUTES = (5, 15, 30, 60, 120, 240)
 JITTER = 0.2
 DOUBT_PAUSE = timedelta(minutes=15)  # before a doubtful delivery of policy `retry` is tried again
-RELAY_PAUSE = timedelta(seconds=30)  # the relay's fault costs a recipient nothing but this
+RELAY_PAUSE = timedelta(seconds=5)  # the relay's fault costs a recipient nothing but this
 
 STATE_OF = {
     Verdict.SENT: DeliveryState.SENT,
@@ -31,52 +34,96 @@ GIVEN_BACK = decided_here(Verdict.DEFERRED, Fault.NONE, Reason.STOPPED, retry_af
 UNFIT = decided_here(Verdict.FAILED, Fault.SENDER, Reason.RENDER)  # the mail could not be composed
 
 
-def settle(session: Session, outcomes: Sequence[tuple[Candidate, int, Outcome]], now: datetime) -> None:
-    """Write a group of outcomes; each counts only while its fence still holds the delivery."""
-    outbox.settle(session, [_settlement(c.delivery, fence, outcome, now) for c, fence, outcome in outcomes])
-    attempts = [
-        _attempt(c.delivery.id, fence, outcome, now)
-        for c, fence, outcome in outcomes
-        if outcome.verdict is not Verdict.SENT
-    ]
-    outbox.record_attempts(session, attempts)
-    _remember_what_was_told(session, outcomes)
+class Result(NamedTuple):
+    """What became of one claimed delivery, and what of its row decides what follows.
+
+    `attempts` counts the tries before this one; `generation` is the symposium's date the mail spoke of.
+    """
+
+    id: int
+    fence: int
+    lane_id: int
+    attempts: int
+    not_after: datetime
+    registration_id: int | None
+    generation: int | None
+    outcome: Outcome
 
 
-def _settlement(delivery: Delivery, fence: int, outcome: Outcome, now: datetime) -> Settlement:
-    charged = outcome.fault is not Fault.RELAY and outcome.reason is not Reason.STOPPED
+def settle(
+    session: Session,
+    results: Sequence[Result],
+    now: datetime,
+    *,
+    spoken: Iterable[tuple[int, Outcome]] | None = None,
+) -> None:
+    """Write a group of outcomes; each counts only while its fence still holds the delivery.
+
+    `spoken`: the outcomes with the lanes whose servers gave them, where those are not the receiving sites'.
+    """
+    accepted: defaultdict[int, list[int]] = defaultdict(list)
+    others: list[Result] = []
+    for result in results:
+        if result.outcome.verdict is Verdict.SENT:
+            accepted[result.fence].append(result.id)
+        else:
+            others.append(result)
+    for fence, ids in sorted(accepted.items()):
+        settlement.settle_sent(session, fence, ids, now)
+    relayed = spoken is not None
+    settlement.settle_others(session, [_settlement(result, now, relayed=relayed) for result in others])
+    settlement.record_attempts(session, [_attempt(result, now) for result in others])
+    if spoken is None:
+        spoken = [(result.lane_id, result.outcome) for result in results]
+    lanes.react(session, spoken, now)
+    back = Counter(result.lane_id for result in others if was_not_offered(result.outcome))
+    lanes.give_back(session, now, back)
+    _remember_what_was_told(session, results)
+
+
+def _settlement(result: Result, now: datetime, *, relayed: bool) -> Settlement:
+    outcome = result.outcome
+    charged = not was_not_offered(outcome)
     return Settlement(
-        id=delivery.id,
-        fence=fence,
+        id=result.id,
+        fence=result.fence,
         attempts_back=0 if charged else 1,
         state=STATE_OF[outcome.verdict],
-        reason=None if outcome.verdict is Verdict.SENT else outcome.reason.value,
-        due_at=_next_try(delivery, outcome, now),
+        reason=outcome.reason.value,
+        due_at=_next_try(result, now, relayed=relayed),
         settled_at=None if outcome.verdict is Verdict.DEFERRED else now,
     )
 
 
-def _next_try(delivery: Delivery, outcome: Outcome, now: datetime) -> datetime:
+def was_not_offered(outcome: Outcome) -> bool:
+    """True when no server was asked about this recipient."""
+    return outcome.fault is Fault.RELAY or outcome.reason is Reason.STOPPED
+
+
+def _next_try(result: Result, now: datetime, *, relayed: bool) -> datetime | None:
     """When the row is looked at again: never later than its end of life, which then is written down."""
+    outcome = result.outcome
     if outcome.verdict is Verdict.IN_DOUBT:
         return now + DOUBT_PAUSE
     if outcome.verdict is not Verdict.DEFERRED:
-        return delivery.due_at
+        return None
     asked = timedelta(seconds=outcome.retry_after or 0)
     if outcome.reason is Reason.STOPPED:
         return now
-    if outcome.fault is Fault.RELAY:
-        return min(now + max(RELAY_PAUSE, asked), delivery.not_after)
-    step = LADDER_MINUTES[min(delivery.attempts, len(LADDER_MINUTES) - 1)]
+    if outcome.fault is Fault.RELAY:  # how long a relay rests stands with its lane, which opens when it can
+        pause = RELAY_PAUSE if relayed else max(RELAY_PAUSE, asked)
+        return min(now + pause, result.not_after)
+    step = LADDER_MINUTES[min(result.attempts, len(LADDER_MINUTES) - 1)]
     # The same delivery jitters the same way at every look; neighbours spread.
-    chance = random.Random(f"{delivery.id}:{delivery.attempts}").uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
-    return min(now + max(timedelta(minutes=step * chance), asked), delivery.not_after)
+    chance = random.Random(f"{result.id}:{result.attempts}").uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
+    return min(now + max(timedelta(minutes=step * chance), asked), result.not_after)
 
 
-def _attempt(delivery_id: int, fence: int, outcome: Outcome, now: datetime) -> Attempt:
+def _attempt(result: Result, now: datetime) -> Attempt:
+    outcome = result.outcome
     return Attempt(
-        delivery_id=delivery_id,
-        fence=fence,
+        delivery_id=result.id,
+        fence=result.fence,
         at=now,
         verdict=outcome.verdict.value,
         fault=outcome.fault.value,
@@ -88,18 +135,16 @@ def _attempt(delivery_id: int, fence: int, outcome: Outcome, now: datetime) -> A
     )
 
 
-def _remember_what_was_told(session: Session, outcomes: Sequence[tuple[Candidate, int, Outcome]]) -> None:
+def _remember_what_was_told(session: Session, results: Sequence[Result]) -> None:
     """Note which date an attendee has heard of; after doubt it is unknown, and the next change is told."""
     told: dict[int, int | None] = {}
-    for candidate, _, outcome in outcomes:
-        registration_id, symposium = candidate.delivery.registration_id, candidate.symposium
-        generation = symposium.generation if symposium else candidate.mailing.generation
-        if registration_id is None:
+    for result in results:
+        if result.registration_id is None:
             continue
-        if outcome.verdict is Verdict.SENT and generation is not None:
-            told[registration_id] = generation
-        elif outcome.verdict is Verdict.IN_DOUBT:
-            told[registration_id] = None
+        if result.outcome.verdict is Verdict.SENT and result.generation is not None:
+            told[result.registration_id] = result.generation
+        elif result.outcome.verdict is Verdict.IN_DOUBT:
+            told[result.registration_id] = None
     for registration_id in sorted(told):
         session.execute(
             update(Registration)
@@ -107,67 +152,3 @@ def _remember_what_was_told(session: Session, outcomes: Sequence[tuple[Candidate
             .values(told_generation=told[registration_id])
             .execution_options(synchronize_session=False)
         )
-
-
-def finish(session: Session, now: datetime) -> int:
-    """Close every mailing that has nothing open any more; doubt stays shown. Returns how many.
-
-    A reminder stays open until it is over, because whoever registers still joins it.
-    """
-    session.execute(
-        update(Mailing)
-        .where(Mailing.state == MailingState.SCHEDULED, Mailing.due_at <= now)
-        .values(state=MailingState.SENDING)
-        .execution_options(synchronize_session=False)
-    )
-    # What a worker gave back after staff had stopped the mailing.
-    session.execute(
-        update(Delivery)
-        .where(
-            Delivery.state.in_(WAITING),
-            Delivery.mailing_id.in_(select(Mailing.id).where(Mailing.state == MailingState.CANCELLED)),
-        )
-        .values(state=DeliveryState.CANCELLED, reason=SkipReason.MAILING_CANCELLED.value, settled_at=now)
-        .execution_options(synchronize_session=False)
-    )
-    closing = (
-        update(Mailing)
-        .where(
-            Mailing.state == MailingState.SENDING,
-            (Mailing.kind != MailingKind.REMINDER) | (Mailing.expires_at <= now),
-            ~exists().where(Delivery.mailing_id == Mailing.id, Delivery.state.in_(OPEN)),
-        )
-        .values(state=MailingState.DONE, finished_at=now)
-        .execution_options(synchronize_session=False)
-    )
-    return int(session.execute(closing).rowcount)  # type: ignore[attr-defined]
-
-
-def retry_doubtful(session: Session, now: datetime) -> int:
-    """Give doubtful deliveries of policy `retry` another try, with the same Message-ID, after their pause."""
-    of_retry = select(Mailing.id).where(Mailing.policy == DoubtPolicy.RETRY)
-    again = (
-        update(Delivery)
-        .where(
-            Delivery.state == DeliveryState.IN_DOUBT,
-            Delivery.due_at <= now,
-            Delivery.not_after > now,
-            Delivery.mailing_id.in_(of_retry.where(Mailing.state != MailingState.CANCELLED)),
-        )
-        .values(state=DeliveryState.PENDING)
-        .execution_options(synchronize_session=False)
-    )
-    count = int(session.execute(again).rowcount)  # type: ignore[attr-defined]
-    if count:
-        _reopen(session)
-    return count
-
-
-def _reopen(session: Session) -> None:
-    waiting = exists().where(Delivery.mailing_id == Mailing.id, Delivery.state == DeliveryState.PENDING)
-    session.execute(
-        update(Mailing)
-        .where(Mailing.state == MailingState.DONE, waiting)
-        .values(state=MailingState.SENDING, finished_at=None)
-        .execution_options(synchronize_session=False)
-    )

@@ -8,7 +8,7 @@ what is due is hinted at again.
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import structlog
@@ -17,18 +17,22 @@ from sqlalchemy.orm import Session
 
 from mailer import wake
 from mailer.db import outbox
+from mailer.db.dialect import is_postgresql
 from mailer.db.mailings import Claim, Delivery, Mailing
-from mailer.db.outbox import Candidate
 from mailer.services.house import House
+from mailer.services.sending.closing import finish, retry_doubtful
 from mailer.services.sending.expand import expand_mailing
-from mailer.services.sending.settle import GIVEN_BACK, finish, retry_doubtful, settle
+from mailer.services.sending.settle import GIVEN_BACK, Result, settle
 from mailer.smtp import journal
+from mailer.smtp.journal_read import SUFFIX
 from mailer.smtp.outcome import Fault, Outcome, Reason, Verdict, decided_here
 from mailer.vocabulary import MailingState
 from mailer.wake import Task
 
 log = structlog.get_logger()
 
+LATE_AFTER = timedelta(seconds=5)  # beyond the lease: clocks of machines differ, and a dot takes a moment
+LOST_AFTER = timedelta(minutes=10)  # beyond the lease: a machine that was only cut off is back by then
 _IN_DOUBT = decided_here(Verdict.IN_DOUBT, Fault.NONE, Reason.LOST)
 
 
@@ -69,20 +73,56 @@ def _expand_waiting(house: House, now: datetime) -> int:
 
 
 def recover(house: House, now: datetime) -> int:
-    """Settle what dead workers held: from their journals on this machine, else as in doubt.
+    """Settle what nobody holds any more, from the journals on this machine, else as in doubt.
 
-    A worker whose journal is still locked is alive, however late; its deliveries stay its own.
+    A dead worker's journal (its lock is free) decides at once. A living worker that is late beyond its
+    lease sends nothing more under it - it looks at the lease after each record and before the dot - so
+    its journal decides too. Of a worker whose journal is not here nothing is known: its machine may
+    still come back, and when it does not, what it held is in doubt.
     """
     folder = journal_folder(house)
     dead = _read_all(journal.dead_journals(folder))
-    by_worker = {contents.worker: contents for contents in dead.values()}
-    living = {path.name for path in folder.glob("*") if path not in dead}
+    journals = {contents.worker: contents for contents in dead.values()}
     with house.database.write() as session:
-        claims = _orphaned(session, by_worker, now)
-        held = sum(_recover_claim(session, claim, by_worker, living, now) for claim in claims)
+        claims = _orphaned(session, journals, now)
+        if is_postgresql(session):  # SQLite's clock is this machine's, and a step of it ends no lease
+            late = {claim.worker for claim in claims} - journals.keys()
+            journals |= {contents.worker: contents for contents in _read_late(folder, late).values()}
+        held = sum(
+            _recover_claim(session, claim, journals.get(claim.worker), now)
+            for claim in claims
+            if claim.worker in journals or _is_lost(folder, claim, now)
+        )
+        for contents in dead.values():
+            _settle_late_replies(session, contents, now)
     for path in dead:
         journal.discard(path)
     return held
+
+
+def _settle_late_replies(session: Session, contents: journal.JournalContents, now: datetime) -> None:
+    """Replies that a worker read when its lease had passed on: they still settle the doubt they left."""
+    replies = {number: record for number, record in contents.records.items() if record.reply is not None}
+    rows = outbox.in_doubt(session, replies) if replies else []
+    results = [
+        _result(delivery, mailing, replies[delivery.id].fence, contents)
+        for delivery, mailing in rows
+        if delivery.fence == replies[delivery.id].fence
+    ]
+    settle(session, results, now)
+
+
+def _read_late(folder: Path, workers: set[str]) -> dict[Path, journal.JournalContents]:
+    """The journals of living workers of these names, as they are now."""
+    return _read_all(path for path in folder.glob(f"*{SUFFIX}") if any(one in path.name for one in workers))
+
+
+def _is_lost(folder: Path, claim: Claim, now: datetime) -> bool:
+    """True when nobody will ever tell what became of this claim: its machine has been silent for long, or
+    its journal is damaged."""
+    if any(claim.worker in path.name for path in folder.glob("*.bad")):
+        return True
+    return now - claim.leased_until > LOST_AFTER
 
 
 def _read_all(paths: Iterable[Path]) -> dict[Path, journal.JournalContents]:
@@ -111,7 +151,7 @@ def worker_name(role: str) -> str:
 
 
 def _orphaned(session: Session, by_worker: Mapping[str, object], now: datetime) -> list[Claim]:
-    lapsed = {claim.id: claim for claim in outbox.lapsed_claims(session, now)}
+    lapsed = {claim.id: claim for claim in outbox.lapsed_claims(session, now - LATE_AFTER)}
     of_the_dead = session.scalars(
         select(Claim).where(Claim.released_at.is_(None), Claim.worker.in_(list(by_worker)))
     )
@@ -119,33 +159,26 @@ def _orphaned(session: Session, by_worker: Mapping[str, object], now: datetime) 
 
 
 def _recover_claim(
-    session: Session,
-    claim: Claim,
-    by_worker: Mapping[str, journal.JournalContents],
-    living: set[str],
-    now: datetime,
+    session: Session, claim: Claim, contents: journal.JournalContents | None, now: datetime
 ) -> int:
-    contents = by_worker.get(claim.worker)
-    if contents is None and any(claim.worker in name for name in living):
-        return 0
     held = outbox.held_by(session, claim.id)
-    outcomes = [
-        (_candidate(delivery, mailing), claim.id, _outcome_of(delivery, contents))
-        for delivery, mailing in held
-    ]
-    settle(session, outcomes, now)
+    settle(session, [_result(delivery, mailing, claim.id, contents) for delivery, mailing in held], now)
     claim.released_at = now
     return len(held)
 
 
-def _candidate(delivery: Delivery, mailing: Mailing) -> Candidate:
-    return Candidate(
-        delivery=delivery,
-        mailing=mailing,
-        subscriber=None,
-        subscription=None,
-        registration=None,
-        symposium=None,
+def _result(
+    delivery: Delivery, mailing: Mailing, fence: int, contents: journal.JournalContents | None
+) -> Result:
+    return Result(
+        delivery.id,
+        fence,
+        delivery.lane_id,
+        max(delivery.attempts - 1, 0),
+        delivery.not_after,
+        delivery.registration_id,
+        mailing.generation,
+        _outcome_of(delivery, contents),
     )
 
 

@@ -1,0 +1,83 @@
+"""Closing: which mailings are over, and which deliveries in doubt get another try.
+
+A mailing is done only when nothing of it is open; doubt stays shown.
+"""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import exists, select, update
+from sqlalchemy.orm import Session
+
+from mailer.db.mailings import WAITING, Delivery, Mailing
+from mailer.vocabulary import DeliveryState, DoubtPolicy, MailingKind, MailingState, SkipReason
+
+OF_LATE = timedelta(hours=1)
+
+
+def finish(session: Session, now: datetime) -> int:
+    """Close every mailing that has nothing open any more; doubt stays shown. Returns how many.
+
+    A reminder stays open until it is over, because whoever registers still joins it.
+    """
+    session.execute(
+        update(Mailing)
+        .where(Mailing.state == MailingState.SCHEDULED, Mailing.due_at <= now)
+        .values(state=MailingState.SENDING)
+        .execution_options(synchronize_session=False)
+    )
+    # What a worker gave back after staff had stopped the mailing.
+    session.execute(
+        update(Delivery)
+        .where(
+            Delivery.state.in_(WAITING),
+            Delivery.mailing_id.in_(select(Mailing.id).where(Mailing.state == MailingState.CANCELLED)),
+        )
+        .values(state=DeliveryState.CANCELLED, reason=SkipReason.MAILING_CANCELLED.value, settled_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    closing = (
+        update(Mailing)
+        .where(
+            Mailing.state == MailingState.SENDING,
+            (Mailing.kind != MailingKind.REMINDER) | (Mailing.expires_at <= now),
+            # Two questions, so that each is answered by its own partial index.
+            ~exists().where(Delivery.mailing_id == Mailing.id, Delivery.state.in_(WAITING)),
+            ~exists().where(Delivery.mailing_id == Mailing.id, Delivery.state == DeliveryState.CLAIMED),
+        )
+        .values(state=MailingState.DONE, finished_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    return int(session.execute(closing).rowcount)  # type: ignore[attr-defined]
+
+
+def retry_doubtful(session: Session, now: datetime) -> int:
+    """Give doubtful deliveries of policy `retry` another try, with the same Message-ID, after their pause."""
+    of_retry = select(Mailing.id).where(Mailing.policy == DoubtPolicy.RETRY)
+    again = (
+        update(Delivery)
+        .where(
+            Delivery.state == DeliveryState.IN_DOUBT,
+            Delivery.due_at <= now,
+            Delivery.not_after > now,
+            Delivery.mailing_id.in_(of_retry.where(Mailing.state != MailingState.CANCELLED)),
+        )
+        .values(state=DeliveryState.PENDING)
+        .execution_options(synchronize_session=False)
+    )
+    count = int(session.execute(again).rowcount)  # type: ignore[attr-defined]
+    reopen(session, now)
+    return count
+
+
+def reopen(session: Session, now: datetime) -> None:
+    """Open mailings again that were closed while something of them came back.
+
+    Two transactions that did not see each other can do that, so every sweep looks at what was closed of late.
+    """
+    waiting = exists().where(Delivery.mailing_id == Mailing.id, Delivery.state.in_(WAITING))
+    session.execute(
+        update(Mailing)
+        .where(Mailing.state == MailingState.DONE, Mailing.finished_at > now - OF_LATE, waiting)
+        .values(state=MailingState.SENDING, finished_at=None)
+        .execution_options(synchronize_session=False)
+    )
