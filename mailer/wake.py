@@ -35,6 +35,7 @@ class Task(StrEnum):
     SEND_DUE = "send-due"
     PLAN_REMINDERS = "plan-reminders"
     SWEEP = "sweep"
+    AUDIT = "audit"
 
 
 ROUTES = {
@@ -42,6 +43,7 @@ ROUTES = {
     Task.PLAN_REMINDERS: Queue.PLAN,
     Task.SEND_DUE: Queue.SEND,
     Task.SWEEP: Queue.SWEEP,
+    Task.AUDIT: Queue.PLAN,
 }
 
 

@@ -14,7 +14,7 @@ from mailer.cli.mailings import COLUMNS, NUMBERS, row, summary
 from mailer.services.desk import mailings
 from mailer.services.desk.mailings import Account
 from mailer.settings import Settings
-from mailer.smtp.relay import Relay
+from mailer.smtp.relay import parse_all
 from workers import logs
 from workers.clock import clock
 from workers.embedded import CannotStart, Embedded, running
@@ -24,7 +24,7 @@ from workers.story import Story, StoryFailed
 def run(page: str | None, *, leave: bool, as_json: bool) -> None:
     """Tell the story, show the books, and serve the inbox until somebody ends it (unless `leave`)."""
     chosen = settings.current()
-    if chosen.smtp_url and not Relay.parse(chosen.smtp_url).is_loopback:
+    if chosen.smtp_url and not all(relay.is_loopback for relay in parse_all(chosen.smtp_url)):
         terminal.fail(
             "The demo sends to this machine only. Unset MAILER_SMTP_URL, or name a relay on loopback."
         )

@@ -5,26 +5,29 @@ keeps nothing that another process needs.
 """
 
 import signal
+import sys
 import threading
 
-import uvicorn
 from celery.beat import Scheduler, Service
 
-from mailer import mx
 from mailer.services.house import open_house
 from mailer.settings import SettingsError, current
-from mailer.smtp.relay import Relay
+from mailer.smtp.relay import parse_all
 from mailer.wake import Queue
-from mailer.web.app import create_app
 from workers import tasks
 from workers.clock import clock
 from workers.pulse import beating
 
+SWITCH_SECONDS = 0.001  # two threads share a sender: the database's answers must not wait 5 ms for a turn
 PROXY_SECONDS = 75  # keep-alive: longer than the proxy in front waits, so that it never meets a closed door
 
 
 def web() -> None:
     """Serve the public pages and the one-click endpoint."""
+    import uvicorn  # the pages weigh 22 MB, which no worker needs
+
+    from mailer.web.app import create_app
+
     settings = current()
     app = create_app(open_house(settings), clock=clock, inbox=None)
     uvicorn.run(
@@ -46,9 +49,9 @@ def worker(queues: frozenset[Queue]) -> None:
     if not settings.broker_url:
         raise SettingsError("MAILER_BROKER_URL is not set. Name the Redis that carries the hints.")
     if Queue.SEND in queues:
-        Relay.parse(settings.smtp_url)  # a wrong relay is said at the start, not at the first mail
-    house = open_house(settings)
-    tasks.use(house)
+        parse_all(settings.smtp_url)  # a wrong relay is said at the start, not at the first mail
+    house = tasks.use(open_house(settings))
+    sys.setswitchinterval(SWITCH_SECONDS)
     name = "worker-send" if Queue.SEND in queues else "worker-plan"
     with beating(house, name):
         controller = app.Worker(
@@ -80,6 +83,8 @@ def beat() -> None:
 
 def inbound() -> None:
     """Take returned mail and mailto unsubscribes; 250 is said only once they are committed."""
+    from mailer import mx
+
     settings = current()
     house = open_house(settings)
     over = threading.Event()

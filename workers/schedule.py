@@ -6,6 +6,7 @@ from mailer.settings import current
 from mailer.wake import ROUTES, Task
 
 PLAN_SECONDS = 60.0  # reminders are announced long before they fall due
+AUDIT_SECONDS = 60.0
 
 
 def entries() -> dict[str, dict[str, Any]]:
@@ -14,6 +15,7 @@ def entries() -> dict[str, dict[str, Any]]:
     return {
         Task.SWEEP.value: _every(sweep, Task.SWEEP),
         Task.PLAN_REMINDERS.value: _every(PLAN_SECONDS, Task.PLAN_REMINDERS),
+        Task.AUDIT.value: _every(AUDIT_SECONDS, Task.AUDIT),
     }
 
 

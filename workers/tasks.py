@@ -13,8 +13,10 @@ from celery.signals import worker_shutting_down
 from mailer import failpoints
 from mailer.services.house import House, open_house
 from mailer.services.programme import reminders
+from mailer.services.sending.audit_books import audit
 from mailer.services.sending.compose import Composer
 from mailer.services.sending.dispatch import Dispatcher
+from mailer.services.sending.doubt import resolve_doubt
 from mailer.services.sending.expand import expand_mailing
 from mailer.services.sending.relay_lanes import know_lanes
 from mailer.services.sending.sweep import journal_folder, sweep, worker_name
@@ -142,6 +144,11 @@ def sweep_all() -> None:
         log.info("swept", expanded=swept.expanded, recovered=swept.recovered, retried=swept.retried)
 
 
+def audit_all() -> None:
+    resolve_doubt(house(), clock())
+    audit(house(), clock())
+
+
 def register(app: Celery) -> None:
     """Give the application its tasks under the names that hints use."""
     doors = {
@@ -149,6 +156,7 @@ def register(app: Celery) -> None:
         Task.EXPAND_MAILING: expand,
         Task.PLAN_REMINDERS: plan_reminders,
         Task.SWEEP: sweep_all,
+        Task.AUDIT: audit_all,
     }
     for task, door in doors.items():
         app.task(name=task.value)(door)

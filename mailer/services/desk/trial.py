@@ -11,7 +11,7 @@ from mailer.services.house import House
 from mailer.smtp.engine import Engine
 from mailer.smtp.letter import Letter
 from mailer.smtp.outcome import Verdict
-from mailer.smtp.relay import Relay, RelayError
+from mailer.smtp.relay import RelayError, parse_all
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def send_test(
         session, house, campaign, language=language, address=address, name=None, now=now, test=True
     )
     letter = Letter(id=0, fence=0, sender=house.settings.from_address, recipient=address, data=data)
-    relay = Relay.parse(house.settings.smtp_url)
+    relay = parse_all(house.settings.smtp_url)[0]
     with Engine(relay, ehlo_name=house.settings.ehlo_name, connections=1) as engine:
         ((_, outcome),) = engine.send([letter])
     return Trial(outcome.verdict is Verdict.SENT, f"{outcome.reason.value} {outcome.text}".strip())
