@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from bench.accounting import Machine, Memory, cpu_of, forget_peak, machine, memory_of
+from bench.accounting import Memory, cpu_of, forget_peak, machine, memory_of
 from bench.fast_sink import Count
 from bench.letter import write_statement
 from bench.plant import Crew, Plant
@@ -61,23 +61,12 @@ def run(plant: Plant, crew: Crew, sink: Server, *, own_sink: bool = False) -> Ru
     plant.postgresql.settle_down()
     for process in crew.senders:
         forget_peak(process.pid)
-    parts = {
-        "ours": crew.pids,
-        "sender": [process.pid for process in crew.senders],
-        "postgresql": [plant.postgresql.pid],
-        "redis": [plant.redis.pid],
-        "sink": [sink.pid],
-        "bench": [os.getpid()],  # and all of the above that it started
-    }
     claim_before = _one(plant, "SELECT coalesce(max(id), 0) FROM claims")
-    before = {name: cpu_of(pids) for name, pids in parts.items()}
-    started, machine_before = time.monotonic(), machine()
+    before = _Meter.read(plant, crew, sink)
     mailing_id, announced_at = _publish(plant)
     expand_seconds = _until_expanded(plant, mailing_id, crew)
     _until_done(plant, mailing_id, crew)
-    used = {name: cpu_of(pids) - before[name] for name, pids in parts.items()}
-    bench = used.pop("bench") + used["postgresql"]  # PostgreSQL is nobody's child
-    others = _others(machine_before, bench, time.monotonic() - started)
+    used = _Meter.read(plant, crew, sink).since(before)
     mails = _check_books(plant, mailing_id)
     first = _one(plant, "SELECT min(claimed_at) FROM claims WHERE id > :id", id=claim_before)
     last = _one(plant, "SELECT max(settled_at) FROM deliveries WHERE mailing_id = :id", id=mailing_id)
@@ -88,18 +77,51 @@ def run(plant: Plant, crew: Crew, sink: Server, *, own_sink: bool = False) -> Ru
         seconds=(last - first).total_seconds(),
         expand_seconds=expand_seconds,
         start_lag=arrived.first_at - announced_at if arrived else None,
-        **{f"cpu_{name}": seconds * 1e6 / mails for name, seconds in used.items()},
+        **{f"cpu_{name}": seconds * 1e6 / mails for name, seconds in used.parts.items()},
         memory=max((memory_of(process.pid) for process in crew.senders), key=lambda one: one.peak),
-        others=others,
+        others=used.others,
         arrived=arrived,
         senders=len(crew.senders),
     )
 
 
-def _others(before: Machine, bench: float, seconds: float) -> float:
-    now = machine()
-    foreign = now.busy - before.busy - bench + now.stolen - before.stolen
-    return max(0.0, foreign / (seconds * (os.cpu_count() or 1)))
+@dataclass(frozen=True, kw_only=True)
+class _Meter:
+    """CPU seconds by part, of the bench with all that it started, and of the whole machine."""
+
+    parts: dict[str, float]
+    bench: float
+    machine: float
+    at: float
+
+    @classmethod
+    def read(cls, plant: Plant, crew: Crew, sink: Server) -> "_Meter":
+        pids = {
+            "ours": crew.pids,
+            "sender": [process.pid for process in crew.senders],
+            "postgresql": [plant.postgresql.pid],
+            "redis": [plant.redis.pid],
+            "sink": [sink.pid],
+        }
+        whole = machine()
+        return cls(
+            parts={name: cpu_of(some) for name, some in pids.items()},
+            bench=cpu_of([os.getpid(), plant.postgresql.pid]),  # PostgreSQL is nobody's child
+            machine=whole.busy + whole.stolen,
+            at=time.monotonic(),
+        )
+
+    def since(self, before: "_Meter") -> "_Meter":
+        return _Meter(
+            parts={name: seconds - before.parts[name] for name, seconds in self.parts.items()},
+            bench=self.bench - before.bench,
+            machine=self.machine - before.machine,
+            at=self.at - before.at,
+        )
+
+    @property
+    def others(self) -> float:
+        return max(0.0, (self.machine - self.bench) / (self.at * (os.cpu_count() or 1)))
 
 
 def _publish(plant: Plant) -> tuple[int, float]:
@@ -128,15 +150,16 @@ def _until_expanded(plant: Plant, mailing_id: int, crew: Crew) -> float:
 
 def _until_done(plant: Plant, mailing_id: int, crew: Crew) -> None:
     moved, seen = time.monotonic(), -1
-    looked = 0.0
     while _state(plant, mailing_id) != "done":
         _check_crew(crew)
-        if time.monotonic() - looked > SILENCE / 4:  # counting a million rows is not free: seldom
-            looked, now_open = time.monotonic(), _open(plant, mailing_id)
-            if now_open != seen:
-                moved, seen = looked, now_open
-        if time.monotonic() - moved > SILENCE:
-            raise RunFailed(f"nothing moved for {SILENCE:.0f} s with {seen:,} deliveries open")
+        # Every slice has a claim of its own, and to count claims costs nothing.
+        claims = int(_one(plant, "SELECT coalesce(max(id), 0) FROM claims"))
+        if claims != seen:
+            moved, seen = time.monotonic(), claims
+        elif time.monotonic() - moved > SILENCE:
+            raise RunFailed(
+                f"nothing moved for {SILENCE:.0f} s with {_open(plant, mailing_id):,} deliveries open"
+            )
         time.sleep(LOOK_RARELY)
 
 

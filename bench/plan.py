@@ -81,6 +81,7 @@ class Results:
     letter_octets: float = 0.0
     first: list[Run] = field(default_factory=list)  # at the small size, on our own sink
     one_worker: list[Run] = field(default_factory=list)  # on our own sink, which offers CHUNKING
+    own_floors: list[Floor] = field(default_factory=list)  # smtp-source into the same
     two_workers: list[Run] = field(default_factory=list)
     signed: list[Run] = field(default_factory=list)
     signature: SignatureCost | None = None
@@ -118,7 +119,7 @@ def carry_out(programme: Programme, postgresql: PostgreSQL, redis: Redis) -> Res
             if people == programme.sizes[0]:
                 _watched(results, house)
             if people == programme.headline:
-                _workers(results, house)
+                _workers(programme, results, house)
                 _signed(results, house)
     with _told("round trips of 5 ms"):
         lock_step, data, bdat = programme.letters
@@ -171,12 +172,15 @@ def _watched(results: Results, house: Plant) -> None:
     _tell(f"  dot to reply: median {results.seen.wait_ms(50) or 0:.2f} ms")
 
 
-def _workers(results: Results, house: Plant) -> None:
+def _workers(programme: Programme, results: Results, house: Plant) -> None:
+    octets = round(results.letter_octets)
     with fast_sink() as sink:
+        results.own_floors.append(_floor(programme, sink, octets))
         for senders, runs in ((1, results.one_worker), (2, results.two_workers)):
             with crew(house, sink.url, connections=CONNECTIONS, senders=senders) as running:
                 _tell(f"  {senders} send worker(s), our sink")
                 runs.append(_shown(run(house, running, sink, own_sink=True)))
+            results.own_floors.append(_floor(programme, sink, octets))
 
 
 def _signed(results: Results, house: Plant) -> None:

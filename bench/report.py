@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from bench.conditions import Conditions
 from bench.corridor import Run
 from bench.figures import median, ratio, rounded, shown, table
+from bench.floor import Floor
 from bench.plan import CONNECTIONS, MILLION, Results, Size
 from bench.roundtrip import ONE_WAY, RoundTrip
 from bench.stages import STAGES
@@ -18,15 +19,19 @@ _CORRIDOR = (
 )  # fmt: skip
 
 
-def summary(results: Results) -> dict[str, float | int | None]:
+Figures = dict[str, float | int | None]
+
+
+def summary(results: Results) -> Figures:
     """The figures by name: rates in mails a second, CPU in microseconds a mail, memory in MB."""
-    head, million = results.headline, results.size(MILLION)
-    run = head.typical
-    lock_step, data, bdat = results.distances
-    signed = median(one.rate for one in results.signed)
-    seen = results.seen
-    last = results.sizes[-1]
-    found: dict[str, float | int | None] = {
+    found = _of_the_corridor(results) | _of_the_rest(results)
+    return {name: rounded(value) for name, value in found.items()}
+
+
+def _of_the_corridor(results: Results) -> Figures:
+    head, small, large = results.headline, results.sizes[0], results.sizes[-1]
+    run, million = head.typical, results.size(MILLION)
+    return {
         "rate": head.rate,
         "floor": head.floor,
         "ratio": ratio(head.rate, head.floor),
@@ -37,30 +42,42 @@ def summary(results: Results) -> dict[str, float | int | None]:
         "cpu_sink_us": run.cpu_sink,
         "cpu_source_us": median(one.cpu_source for one in head.floors),
         "rss_mb": max(one.memory.peak for size in results.sizes for one in size.runs),
-        "rss_small_mb": results.sizes[0].typical.memory.rss,
-        "rss_large_mb": last.typical.memory.rss,
+        "rss_small_mb": small.typical.memory.rss,
+        "rss_large_mb": large.typical.memory.rss,
+        "expand_1m_s": million.typical.expand_seconds if million else None,
+        "expand_s": run.expand_seconds,
+        "scale_ratio": results.scale_ratio,
+        "others": max(one.others for size in results.sizes for one in size.runs),
+        "recipients": head.people,
+        "letter_octets": round(results.letter_octets),
+        "connections": CONNECTIONS,
+    }
+
+
+def _of_the_rest(results: Results) -> Figures:
+    lock_step, data, bdat = results.distances
+    one, two, signed = (
+        median(run.rate for run in runs) for runs in (results.one_worker, results.two_workers, results.signed)
+    )
+    floor = median(one.rate for one in results.own_floors)
+    seen = results.seen
+    return {
         "rtt_ms": bdat.rtt * 1000,
         "rtt5_lock_step": lock_step.rate,
         "rtt5_data": data.rate,
         "rtt5_bdat": bdat.rate if bdat.by_bdat else None,
-        "expand_1m_s": million.typical.expand_seconds if million else None,
-        "expand_s": run.expand_seconds,
-        "scale_ratio": results.scale_ratio,
-        "own_sink_rate": median(one.rate for one in results.one_worker),
-        "two_workers_rate": median(one.rate for one in results.two_workers),
-        "two_workers_ratio": _two_workers(results),
+        "own_sink_rate": one,
+        "own_sink_floor": floor,
+        "own_sink_ratio": ratio(one, floor),
+        "two_workers_rate": two,
+        "two_workers_ratio": ratio(two, one),
         "dkim_rate": signed,
         "dkim_allowed_ratio": ratio(signed, results.signed_allowed),
         "signature_us": results.signature.alone * 1e6 if results.signature else None,
         "start_lag_ms": _lag(results.first),
         "p50_ms": seen.wait_ms(50) if seen else None,
         "p99_ms": seen.wait_ms(99) if seen else None,
-        "others": max(one.others for size in results.sizes for one in size.runs),
-        "recipients": head.people,
-        "letter_octets": round(results.letter_octets),
-        "connections": CONNECTIONS,
     }
-    return {name: rounded(value) for name, value in found.items()}
 
 
 def tables(results: Results, conditions: Conditions) -> str:
@@ -107,7 +124,7 @@ def _conditions(results: Results, conditions: Conditions) -> list[str]:
 
 def _corridor_table(results: Results) -> str:
     rows = [_size_row(size) for size in results.sizes]
-    rows += _group_row("one worker, our sink", results.one_worker)
+    rows += _group_row("one worker, our sink", results.one_worker, results.own_floors)
     rows += _group_row("two workers, our sink", results.two_workers)
     rows += _group_row("signed (RSA-2048)", results.signed)
     return table(_CORRIDOR, rows)
@@ -118,9 +135,10 @@ def _size_row(size: Size) -> Sequence[str]:
     return (f"{size.people:,} recipients", *rates, *_costs(size.typical))
 
 
-def _group_row(name: str, runs: Sequence[Run]) -> Iterable[Sequence[str]]:
+def _group_row(name: str, runs: Sequence[Run], floors: Sequence[Floor] = ()) -> Iterable[Sequence[str]]:
     if runs:
-        yield (name, shown(median(one.rate for one in runs)), "–", "–", *_costs(runs[-1]))
+        rate, floor = median(one.rate for one in runs), median(one.rate for one in floors)
+        yield (name, shown(rate), shown(floor), shown(ratio(rate, floor)), *_costs(runs[-1]))
 
 
 def _costs(run: Run) -> Sequence[str]:
@@ -167,7 +185,7 @@ def _other_table(results: Results) -> str:
         ("dot to reply, 99th percentile, ms", figures["p99_ms"]),
         ("expanding a million recipients, s", figures["expand_1m_s"]),
         ("rate at a million by the rate at the smallest size", figures["scale_ratio"]),
-        ("rate of two workers by the rate of one", figures["two_workers_ratio"]),
+        ("rate of two workers by the rate of one, our sink", figures["two_workers_ratio"]),
         ("one RSA-2048 signature, µs, one core", figures["signature_us"]),
         (
             "one RSA-2048 signature, µs, by the clock with all cores",
@@ -177,11 +195,6 @@ def _other_table(results: Results) -> str:
         ("signed rate by the allowed one", figures["dkim_allowed_ratio"]),
     ]
     return table(("also", "figure"), [(name, shown(value)) for name, value in rows])
-
-
-def _two_workers(results: Results) -> float | None:
-    one, two = (median(run.rate for run in runs) for runs in (results.one_worker, results.two_workers))
-    return ratio(two, one)
 
 
 def _lag(runs: Iterable[Run]) -> float | None:
