@@ -17,7 +17,7 @@ from mailer.settings import current
 
 PATIENCE = 0.5  # seconds a hint may cost the one who gives it
 SILENCE = 5.0  # seconds without further tries after a broker failed: the sweep serves meanwhile
-LIFETIME = 60  # seconds after which an unread hint is worthless, for the sweep has been there
+LIFETIME = 86_400  # seconds until an unread hint is dropped; the reader's clock decides, and it may be wrong
 
 
 class Queue(StrEnum):

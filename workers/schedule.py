@@ -3,7 +3,7 @@
 from typing import Any
 
 from mailer.settings import current
-from mailer.wake import ROUTES, Task
+from mailer.wake import LIFETIME, ROUTES, Task
 
 PLAN_SECONDS = 60.0  # reminders are announced long before they fall due
 AUDIT_SECONDS = 60.0
@@ -20,6 +20,7 @@ def entries() -> dict[str, dict[str, Any]]:
 
 
 def _every(seconds: float, task: Task) -> dict[str, Any]:
-    # A tick nobody fetched before the next one is worthless.
-    options = {"queue": ROUTES[task].value, "expires": max(seconds, 1.0)}
+    # A tick that nobody fetched is worthless after the next one, but the clock that would say so is the
+    # reader's own: of two hosts a minute apart one would throw all of them away.
+    options = {"queue": ROUTES[task].value, "expires": LIFETIME}
     return {"task": task.value, "schedule": seconds, "options": options}

@@ -4,6 +4,7 @@ A hint may come ten times at once, an hour late, or never; the service makes it 
 """
 
 import threading
+import time
 from collections.abc import Sequence
 
 import structlog
@@ -35,6 +36,7 @@ stopping = threading.Event()
 
 class _Process:
     house: House | None = None
+    swept_at = float("-inf")
 
 
 def house() -> House:
@@ -139,6 +141,10 @@ def plan_reminders() -> None:
 
 
 def sweep_all() -> None:
+    """Sweep, unless it was done just now: a worker that was away finds a tick for each second it missed."""
+    if time.monotonic() - _Process.swept_at < current().sweep_seconds / 2:
+        return
+    _Process.swept_at = time.monotonic()
     swept = sweep(house(), clock())
     if swept.expanded or swept.recovered or swept.retried:
         log.info("swept", expanded=swept.expanded, recovered=swept.recovered, retried=swept.retried)
