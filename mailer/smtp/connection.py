@@ -16,7 +16,7 @@ from mailer.smtp.reply import Reply, ReplyError, ReplyReader
 from mailer.smtp.session import Session
 from mailer.smtp.steps import Step, limits_by_step
 
-_CLOSING = 421
+_CLOSING, _OK = 421, 250
 
 
 class Connection(asyncio.Protocol, ABC):
@@ -43,6 +43,10 @@ class Connection(asyncio.Protocol, ABC):
         self._loop.call_later(self._tick_every, self._tick)
 
     # --- what is said
+
+    @abstractmethod
+    def _nod(self, reply: Reply) -> bool:
+        """A plain 250 came: the short way for nearly every reply. False: take the long way."""
 
     @abstractmethod
     def _answer(self, step: Step, job: Job, reply: Reply) -> None:
@@ -72,6 +76,10 @@ class Connection(asyncio.Protocol, ABC):
         """True when the connection has served its time and should make way for a fresh one."""
         return self._retiring or self._loop.time() - self._born > self._limits.reuse
 
+    def drop(self) -> None:
+        """Close at once; what has no reply is settled as lost."""
+        self._break(Reason.STOPPED)
+
     async def quit(self) -> None:
         """Say goodbye on a connection without a letter, within its limit, and close it."""
         self._say_quit()
@@ -83,9 +91,10 @@ class Connection(asyncio.Protocol, ABC):
     def data_received(self, data: bytes) -> None:
         try:
             for reply in self._reader.feed(data):
-                self._match(reply)
-                if self.over:
-                    return
+                if reply.code != _OK or not self._nod(reply):
+                    self._match(reply)
+                    if self.over:
+                        return
         except ReplyError:
             self._break(Reason.PROTOCOL)
             return

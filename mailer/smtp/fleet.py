@@ -53,8 +53,7 @@ class Fleet:
 
     def _open(self, berth: _Berth, stream: Stream) -> None:
         waiting = Waiting(
-            tell=stream.tell,
-            stopping=lambda: stream.stopping,
+            stream,
             refused=lambda outcome: self._refused(berth, outcome),
             elsewhere=lambda: any(not other.rests for other in self._berths if other is not berth),
         )

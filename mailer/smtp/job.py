@@ -34,7 +34,7 @@ class Job:
         self.sender = sender.octets
         self.recipient = recipient.octets
         self.utf8 = sender.utf8 or recipient.utf8
-        self.eight_bit = not letter.data.isascii()
+        self.eight_bit = (self.utf8 or not letter.canonical) and not letter.data.isascii()
         self.moved_before = False
         """True once a connection was lost under it before its turn really began."""
         self.mail_accepted = False
@@ -47,16 +47,6 @@ class Job:
         self.mail_accepted = False
         self.dotted = False
         self.refusal = None
-
-    def too_late(self, now: float) -> bool:
-        """True when neither a transaction may start nor a dot leave any more."""
-        letter = self.letter
-        return letter.not_after is not None and now > letter.not_after
-
-    def out_of_lease(self, now: float) -> bool:
-        """True when somebody else may hold this letter by now."""
-        lease = self.letter.lease
-        return lease is not None and now > lease.until
 
 
 def prepare(letter: Letter) -> Job | Outcome:

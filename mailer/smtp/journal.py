@@ -21,9 +21,8 @@ from pathlib import Path
 
 from mailer.smtp.journal_format import (
     SALT_SIZE,
-    pack_dots,
+    pack_group,
     pack_header,
-    pack_replies,
     pack_settled,
     seed_of,
 )
@@ -112,7 +111,7 @@ class Journal:
         After an error neither the replies nor the dots are in the journal.
         """
         with self._lock:
-            self._append(pack_replies(replies, self._seed) + pack_dots(dots, self._seed))
+            self._append(pack_group(replies, dots, self._seed))
             known = self._open
             for number, fence, outcome in replies:
                 known[number] = (fence, outcome)
@@ -155,7 +154,7 @@ class Journal:
         seed = seed_of(header)
         dots = [(number, fence) for number, (fence, _) in self._open.items()]
         replies = [(number, fence, reply) for number, (fence, reply) in self._open.items() if reply]
-        contents = header + pack_dots(dots, seed) + pack_replies(replies, seed)
+        contents = header + pack_group((), dots, seed) + pack_group(replies, (), seed)
         unnamed = unfinished(self.path)
         descriptor = os.open(unnamed, _NEW_FILE, 0o600)
         try:

@@ -6,11 +6,11 @@ The numbers of words are their places in the enums: those only ever grow.
 """
 
 import struct
-import zlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from itertools import chain, repeat
+from itertools import repeat
+from zlib import crc32
 
 from mailer.smtp.outcome import Fault, Outcome, Phase, Reason, Verdict
 
@@ -65,12 +65,12 @@ def pack_header(boot_id: str, worker: str, salt: bytes) -> bytes:
         raise ValueError(f"a worker's name is at most {MAX_WORKER} octets: a journal finds its owner by it")
     packed = _HEADER.pack(_MAGIC, VERSION, RECORD_SIZE, boot_id.encode("ascii"), name, salt, 0)
     body = packed[:-_CHECKSUM_SIZE]
-    return body + zlib.crc32(body).to_bytes(_CHECKSUM_SIZE, "little")
+    return body + crc32(body).to_bytes(_CHECKSUM_SIZE, "little")
 
 
 def unpack_header(octets: bytes) -> Header:
     """Raises FormatError, which says what is wrong and what to do."""
-    if len(octets) != HEADER_SIZE or zlib.crc32(octets[:-_CHECKSUM_SIZE]) != seed_of(octets):
+    if len(octets) != HEADER_SIZE or crc32(octets[:-_CHECKSUM_SIZE]) != seed_of(octets):
         raise FormatError("is not a journal of this program, or its first block is lost: move it away")
     magic, version, record_size, boot_id, worker, _, seed = _HEADER.unpack(octets)
     if magic != _MAGIC or version != VERSION or record_size != RECORD_SIZE:
@@ -93,17 +93,16 @@ def pack_record(kind: Kind, delivery_id: int, fence: int, seed: int, outcome: Ou
     return _seal([_BODY.pack(head, delivery_id, fence)], seed)
 
 
-def pack_dots(dots: Iterable[tuple[int, int]], seed: int) -> bytes:
-    """A record for each (id, fence) whose final dot is about to leave."""
-    return _seal([_BODY.pack(_DOT_HEAD, number, fence) for number, fence in dots], seed)
-
-
-def pack_replies(replies: Iterable[tuple[int, int, Outcome]], seed: int) -> bytes:
-    """A record for each (id, fence, outcome) that is known."""
+def pack_group(
+    replies: Iterable[tuple[int, int, Outcome]], dots: Iterable[tuple[int, int]], seed: int
+) -> bytes:
+    """A record for each (id, fence, outcome) that is known, then for each (id, fence) about to leave."""
     bodies = []
     for number, fence, outcome in replies:
         head = _ACCEPTED_HEAD if _is_plain_yes(outcome) else _head(Kind.REPLY, outcome)
         bodies.append(_BODY.pack(head, number, fence))
+    for number, fence in dots:
+        bodies.append(_BODY.pack(_DOT_HEAD, number, fence))
     return _seal(bodies, seed)
 
 
@@ -114,8 +113,7 @@ def pack_settled(ids: Collection[int], seed: int) -> bytes:
 
 def _seal(bodies: Sequence[bytes], seed: int) -> bytes:
     """Each body with its checksum behind it."""
-    checksums = [zlib.crc32(body, seed).to_bytes(_CHECKSUM_SIZE, "little") for body in bodies]
-    return b"".join(chain.from_iterable(zip(bodies, checksums, strict=True)))
+    return b"".join([body + crc32(body, seed).to_bytes(_CHECKSUM_SIZE, "little") for body in bodies])
 
 
 def _head(kind: Kind, outcome: Outcome | None) -> bytes:
@@ -153,7 +151,7 @@ _ACCEPTED_HEAD = _head(
 def unpack_record(octets: bytes, seed: int) -> Record | None:
     """None when these octets were never written whole as a record of this file."""
     checksum = int.from_bytes(octets[-_CHECKSUM_SIZE:], "little")
-    if len(octets) != RECORD_SIZE or zlib.crc32(octets[:-_CHECKSUM_SIZE], seed) != checksum:
+    if len(octets) != RECORD_SIZE or crc32(octets[:-_CHECKSUM_SIZE], seed) != checksum:
         return None
     kind, verdict, fault, phase, code, reason, delivery_id, fence, _ = _RECORD.unpack(octets)
     outcome = None

@@ -37,8 +37,9 @@ class Letter:
     and `lease` speak of the engine's clock (`boottime`): beyond them no transaction
     starts and no final dot is sent. An empty `sender` is the null sender
     (`MAIL FROM:<>`). `canonical` is the composer's word that every line of `data`
-    ends with CRLF, also the last, that none begins with a dot, and that it holds
-    no NUL: it is then not looked through again.
+    ends with CRLF, also the last, that none begins with a dot, that there is no NUL
+    and, where both addresses are ASCII, nothing but ASCII: it is then not looked
+    through again.
     """
 
     id: int

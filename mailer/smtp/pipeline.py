@@ -21,12 +21,11 @@ from mailer.smtp.limits import Limits
 from mailer.smtp.outcome import Outcome, Phase, Reason, Verdict, unanswered
 from mailer.smtp.reply import Reply
 from mailer.smtp.session import Session
-from mailer.smtp.steps import PLAIN_STEPS, Source, Step, fate, fits, is_yes, judged
+from mailer.smtp.steps import Source, Step, fate, fits, is_yes, judged
 
 BLOCK = 1 << 16  # octets of a body that are written before the peer must have taken the last block
 _DRILL_BLOCK = 1 << 10
 _START_INPUT = 354
-_OK = 250
 _ANY_TIME = float("-inf")
 
 
@@ -70,14 +69,24 @@ class Pipeline(Connection):
 
     # --- replies
 
+    def _nod(self, reply: Reply) -> bool:
+        expected = self._expected
+        if not expected or not self._pipelined:
+            return False
+        step, job = expected[0]
+        if job is None or job.refusal is not None:
+            return False
+        if step is Step.DOT:
+            self._answer_dot(job, reply)
+            return True
+        if step is Step.MAIL:
+            job.mail_accepted = True
+        elif step is not Step.RCPT and step is not Step.RESET:
+            return False
+        expected.popleft()
+        return True
+
     def _answer(self, step: Step, job: Job, reply: Reply) -> None:
-        if reply.code == _OK and step in PLAIN_STEPS:  # nearly every reply
-            self._expected.popleft()
-            if step is Step.MAIL:
-                job.mail_accepted = True
-            if not self._pipelined:
-                self._step_on(step, job)
-            return
         if not fits(step, reply):
             self._break(Reason.PROTOCOL)
             return
@@ -153,10 +162,10 @@ class Pipeline(Connection):
     def _take(self, now: float) -> Job | None:
         source = self._source
         while source is not None and not self.too_old:
-            job = source.take()
+            job = source.take(now)
             if job is None:
                 return None
-            outcome = source.held_back(job, now) or unfit(job, self._features)
+            outcome = unfit(job, self._features) if job.utf8 or job.eight_bit else None
             if outcome is None:
                 return job
             source.settle(job, outcome)
@@ -170,10 +179,14 @@ class Pipeline(Connection):
             step = Step.RESET if needs_reset else Step.MAIL
             self._expected.append((step, job))
             return self._command(step, job)
-        steps = [Step.RESET] if needs_reset else []
-        steps += [Step.MAIL, Step.RCPT, Step.DATA]
-        self._expected.extend([(step, job) for step in steps])
-        return b"".join([self._command(step, job) for step in steps])
+        if needs_reset:
+            self._expected.append((Step.RESET, job))
+        self._expected.extend(((Step.MAIL, job), (Step.RCPT, job), (Step.DATA, job)))
+        return b"%b%bRCPT TO:<%b>\r\nDATA\r\n" % (
+            b"RSET\r\n" if needs_reset else b"",
+            mail_command(job, self._features),
+            job.recipient,
+        )
 
     def _ask(self, step: Step, job: Job) -> None:
         self._expected.append((step, job))

@@ -49,7 +49,7 @@ class Pool:
     ) -> None:
         """`open_door` makes a session, or raises Refusal. `name` is for people."""
         self.name = name
-        self.waiting = Waiting(lambda *_: None, lambda: True, lambda _: None)
+        self.waiting = Waiting(_Nobody(), lambda _: None)
         self._open_door = open_door
         self._manners = manners
         self._limits = limits
@@ -57,6 +57,7 @@ class Pool:
         self._journal = journal
         self._failed: Callable[[BaseException], None] = lambda _: None
         self._idle: list[Pipeline] = []
+        self._busy: set[Pipeline] = set()
         self._serving: set[asyncio.Task[None]] = set()
         self._farewells: set[asyncio.Task[None]] = set()
         self._let_in = False  # the host took our last attempt at a connection
@@ -82,7 +83,13 @@ class Pool:
             task.add_done_callback(self._served)
 
     async def close(self) -> None:
-        """Say QUIT on every connection. Only when nothing is in flight."""
+        """Say QUIT on every connection, and cut those on which withdrawn letters still wait for replies."""
+        for pipeline in list(self._busy):
+            pipeline.drop()
+        if self._serving:
+            for task in self._serving:
+                task.cancel()
+            await asyncio.wait(self._serving)
         while self._idle:
             self._retire(self._idle.pop())
         if self._farewells:
@@ -103,7 +110,11 @@ class Pool:
                 self._let_in = True
                 self.wake()
             fresh, credited = pipeline.replies_credited == 0, pipeline.replies_credited
-            await pipeline.run(self.waiting)
+            self._busy.add(pipeline)
+            try:
+                await pipeline.run(self.waiting)
+            finally:
+                self._busy.discard(pipeline)
             self._release(pipeline)
             if pipeline.replies_credited > credited:
                 self._fruitless, self._refusal = 0, None
@@ -115,7 +126,9 @@ class Pool:
 
     def _served(self, task: asyncio.Task[None]) -> None:
         self._serving.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task.cancelled():
+            return
+        if (error := task.exception()) is not None:
             self._failed(error)
             return
         refusal = self._refusal
@@ -160,6 +173,15 @@ class Pool:
         farewell = asyncio.get_running_loop().create_task(pipeline.quit())
         self._farewells.add(farewell)
         farewell.add_done_callback(self._farewells.discard)
+
+
+class _Nobody:
+    """Listens until the pool serves somebody."""
+
+    stopping = True
+
+    def tell(self, letter_id: int, outcome: Outcome) -> None:
+        """Nothing was put here."""
 
 
 def gave_up() -> Outcome:

@@ -6,13 +6,16 @@ that no address and no control character ever gets past this module.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 MAX_LINE = 4096
 MAX_LINES = 64
 MAX_TEXT = 1024  # octets of a reply's text that may be kept
 _MAX_CLEANED = 8192  # characters looked at before cutting to MAX_TEXT
+
+_MAX_KNOWN = 512
+_MAX_KNOWN_LINE = 128  # octets
 
 ADDRESS_MARK = "<addr>"
 
@@ -52,6 +55,10 @@ class Reply:
         return b" ".join(part.strip() for part in parts).decode("utf-8", "replace")
 
 
+_known: dict[bytes, Reply] = {}
+"""Replies of one line, by that line: a server says the same few things over and over."""
+
+
 class ReplyReader:
     """Cuts a stream of bytes into replies, within limits of 64 lines of 4 KB."""
 
@@ -65,9 +72,15 @@ class ReplyReader:
         """True when bytes of an unfinished reply are waiting."""
         return bool(self._rest or self._lines)
 
-    def feed(self, data: bytes) -> Iterator[Reply]:
-        """Yield each reply that is now whole, in order; raises ReplyError at bytes that fit no reply."""
-        buffer = self._rest + data if self._rest else data
+    def feed(self, data: bytes) -> Iterable[Reply]:
+        """Each reply that is now whole, in order; the iteration raises ReplyError at bytes that fit none."""
+        if not self._rest and not self._lines and data.endswith(b"\r\n"):
+            known = [_known.get(line) for line in data[:-2].split(b"\r\n")]
+            if all(known):
+                return [reply for reply in known if reply is not None]
+        return self._read(self._rest + data)
+
+    def _read(self, buffer: bytes) -> Iterator[Reply]:
         self._rest = b""
         start = 0
         while start < len(buffer):
@@ -90,9 +103,13 @@ class ReplyReader:
             raise ReplyError("the lines of one reply carry different codes")
         text = found[3] or b""
         if found[2] != b"-":
-            lines = (*self._lines, text)
+            reply = Reply(code, (*self._lines, text))
+            if not self._lines and found.end() - found.start() <= _MAX_KNOWN_LINE:
+                if len(_known) >= _MAX_KNOWN:
+                    _known.clear()
+                _known[found[0][:-2]] = reply
             self._lines = []
-            return Reply(code, lines)
+            return reply
         self._code = code
         self._lines.append(text)
         if len(self._lines) >= MAX_LINES:

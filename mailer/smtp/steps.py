@@ -42,10 +42,6 @@ PHASE_OF: Mapping[Step, Phase] = {
 }
 
 
-PLAIN_STEPS = frozenset({Step.RESET, Step.MAIL, Step.RCPT})
-"""The steps to which 250 says no more than yes."""
-
-
 def is_yes(reply: Reply) -> bool:
     return 200 <= reply.code <= 299
 
@@ -77,11 +73,11 @@ def limits_by_step(limits: Limits) -> Mapping[Step, float]:
 class Source(Protocol):
     """Where a connection gets its letters, and where their outcomes go."""
 
-    def take(self) -> Job | None:
-        """The next letter, or None when there is none for now."""
+    def take(self, now: float) -> Job | None:
+        """The next letter whose transaction may start now, or None when there is none for now."""
 
     def held_back(self, job: Job, now: float) -> Outcome | None:
-        """Not None: no transaction of this letter may start and no dot of it leave, and this is why."""
+        """Not None: no dot of this letter may leave, and this is why."""
 
     def give_back(self, job: Job) -> None:
         """This letter was certainly not accepted: another connection may take it."""

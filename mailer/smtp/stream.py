@@ -51,6 +51,8 @@ class Stream:
         self._closed = False
         self._inbox: deque[list[Item] | frozenset[int] | _Stop] = deque()
         self._stop_asked: _Stop | None = None
+        self.stopping = False
+        """True from a stop until what was fed before it has come back."""
         self._results: SimpleQueue[Known | BaseException] = SimpleQueue()
         # Of the loop's thread alone:
         self._known: Known = []
@@ -94,7 +96,7 @@ class Stream:
     def stop(self) -> None:
         """Every letter without a dot comes back deferred (`stopped`). May be called by a signal handler."""
         asked = _Stop()
-        self._stop_asked = asked  # at once: a dot must not slip out while the loop is busy
+        self._stop_asked, self.stopping = asked, True  # at once: no dot slips out while the loop is busy
         self._inbox.append(asked)
         self._call(self._look_into_inbox)
 
@@ -124,11 +126,6 @@ class Stream:
 
     # --- on the loop's thread
 
-    @property
-    def stopping(self) -> bool:
-        """True while a stop is asked for and what was fed before it has not come back."""
-        return self._stop_asked is not None
-
     def tell(self, letter_id: int, outcome: Outcome) -> None:
         """Outcomes cross to the caller's thread in groups: to wake it for each costs more than sending."""
         self._known.append((letter_id, outcome))
@@ -148,7 +145,7 @@ class Stream:
             if isinstance(found, _Stop):
                 self._give_up(self._carrier.release(None))
                 if self._stop_asked is found:
-                    self._stop_asked = None
+                    self._stop_asked, self.stopping = None, False
             elif isinstance(found, frozenset):
                 self._give_up(self._carrier.release(found))
             else:

@@ -9,6 +9,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import replace
+from typing import Protocol
 
 from mailer.smtp.job import Job, prepare
 from mailer.smtp.journal import JournalError
@@ -31,22 +32,31 @@ _UNFIT = decided_here(Verdict.FAILED, Fault.SENDER, Reason.RENDER, text="the let
 _log = logging.getLogger(__name__)
 
 
+class Listener(Protocol):
+    """Whom outcomes are told."""
+
+    @property
+    def stopping(self) -> bool:
+        """True when nothing may leave; asked before everything that would."""
+
+    def tell(self, letter_id: int, outcome: Outcome) -> None:
+        """The one outcome of this letter."""
+
+
 class Waiting:
     """The `Source` of one pool's connections."""
 
     def __init__(
         self,
-        tell: Callable[[int, Outcome], None],
-        stopping: Callable[[], bool],
+        stream: Listener,
         refused: Callable[[Outcome], None],
         elsewhere: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`stopping` is asked before anything leaves; `refused` hears that nothing goes here for now.
+        """`refused` hears that nothing goes here for now.
 
         `elsewhere` says whether a letter that was refused with its relay may go to another.
         """
-        self._tell = tell
-        self._stopping = stopping
+        self._stream = stream
         self._refused = refused
         self._elsewhere = elsewhere
         self._queue: deque[Item | Job] = deque()
@@ -77,22 +87,25 @@ class Waiting:
 
     # --- for connections
 
-    def take(self) -> Job | None:
+    def take(self, now: float) -> Job | None:
         queue = self._queue
-        while queue and not self._stopping():
+        while queue and not self._stream.stopping:
             item = queue.popleft()
             job = item if isinstance(item, Job) else _ready(item)
             if isinstance(job, Job):
-                self._open[job.id] = job
-                return job
+                held_back = _held_back(job, now)
+                if held_back is None:
+                    self._open[job.id] = job
+                    return job
+                job = held_back
             del self._open[item.id]
-            self._tell(item.id, job)
+            self._stream.tell(item.id, job)
         return None
 
     def held_back(self, job: Job, now: float) -> Outcome | None:
-        if job.out_of_lease(now) or self._stopping() or self._open.get(job.id) is not job:
+        if self._open.get(job.id) is not job or self._stream.stopping:
             return STOPPED
-        return TOO_LATE if job.too_late(now) else None
+        return _held_back(job, now)
 
     def give_back(self, job: Job) -> None:
         if self._open.get(job.id) is job:
@@ -103,7 +116,7 @@ class Waiting:
         refused = outcome.fault is Fault.RELAY
         if self._open.get(job.id) is job and not (refused and not job.dotted and self._elsewhere()):
             del self._open[job.id]
-            self._tell(job.id, outcome)
+            self._stream.tell(job.id, outcome)
         if refused:
             # The others were not offered: the code and its phase are not theirs.
             self.refuse(replace(outcome, phase=Phase.MAIL, code=None, enhanced=None))
@@ -115,6 +128,15 @@ class Waiting:
     def refuse(self, outcome: Outcome) -> None:
         """Nothing can be carried here for now."""
         self._refused(outcome)
+
+
+def _held_back(job: Job, now: float) -> Outcome | None:
+    letter = job.letter
+    if letter.lease is not None and now > letter.lease.until:
+        return STOPPED  # somebody else may hold it by now
+    if letter.not_after is not None and now > letter.not_after:
+        return TOO_LATE
+    return None
 
 
 def _ready(item: Item) -> Job | Outcome:

@@ -358,6 +358,59 @@ class Wire:
                 self.body()
             self.send(b"250 2.0.0 ok\r\n")
 
+    def octets(self, count: int) -> bytes:
+        """Exactly that many octets: a BDAT chunk."""
+        while len(self._buffer) < count:
+            self._more()
+        chunk, self._buffer = self._buffer[:count], self._buffer[count:]
+        return chunk
+
+    def chunks(self, say: Callable[[str, int], bytes | None] | None = None) -> None:
+        """Take whole letters by BDAT until the client quits or goes; strict about what is in order.
+
+        `say(step, letter)` is the reply to a step of a letter, None for the usual one. What is in
+        order and got a yes counts as taken, with the letters its sender, recipient and body name.
+        A refused letter leaves its sender behind until RSET, as servers do that are strict about it.
+        """
+        sender = recipient = 0
+        answer = say or (lambda step, letter: None)
+        while True:
+            line = self.line()
+            word = line.split()[0].decode().upper()
+            if word == "RSET":
+                reply = answer("rset", 0) or b"250 2.0.0 flushed\r\n"
+                sender = recipient = 0
+            elif word == "MAIL":
+                letter = int(line.partition(b"+")[2].partition(b"@")[0])
+                reply = answer("mail", letter) or b"250 2.1.0 sender ok\r\n"
+                reply = b"503 5.5.1 sender already given\r\n" if sender else reply
+                sender = sender or (letter if reply.startswith(b"2") else 0)
+            elif word == "RCPT":
+                letter = int(line.partition(b"reader")[2].partition(b"@")[0])
+                reply = answer("rcpt", letter) or b"250 2.1.5 recipient ok\r\n"
+                reply = reply if sender else b"503 5.5.1 sender first\r\n"
+                recipient = letter if reply.startswith(b"2") else recipient
+            elif word == "BDAT":
+                found = _ID.search(self.octets(int(line.split()[1])))
+                letter = int(found[1]) if found else 0
+                reply = answer("last", letter) or b"250 2.0.0 taken %d\r\n" % letter
+                if not recipient:
+                    reply = b"503 5.5.1 no valid recipients\r\n" if reply.startswith(b"250 2.0.0") else reply
+                elif reply.startswith(b"2"):
+                    self.server.taken.append((sender, recipient, letter))
+                    sender = recipient = 0
+            elif word == "DATA":
+                self.send(b"354 go ahead\r\n")
+                found = _ID.search(self.body())
+                self.server.taken.append((sender, recipient, int(found[1]) if found else 0))
+                sender = recipient = 0
+                reply = b"250 2.0.0 taken\r\n"
+            else:
+                reply = b"221 bye\r\n"
+            self.send(reply)
+            if word == "QUIT":
+                return
+
     def wait_for_close(self) -> None:
         """Say nothing until the client hangs up."""
         with contextlib.suppress(EOFError):
@@ -387,6 +440,7 @@ class RawServer:
         self.lines: list[bytes] = []
         self.bodies: list[int] = []
         self.surprises: list[bytes] = []
+        self.taken: list[tuple[int, int, int]] = []  # by BDAT: the letters that sender, recipient, body name
         self.connections = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._sockets: list[socket.socket] = []
