@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer.smtp.relay import Relay, RelayError, Tls, is_loopback
+from mailer.smtp.relay import Relay, RelayError, Tls, is_loopback, parse_all
 
 
 @pytest.mark.parametrize(
@@ -162,3 +162,37 @@ def test_secrets_are_taken_out_of_a_servers_text() -> None:
     relay = Relay.parse("smtps://canary-user:canary-pass@relay.example.org")
     text = "canary-user canary-pass Y2FuYXJ5LXVzZXI= Y2FuYXJ5LXBhc3M= AGNhbmFyeS11c2VyAGNhbmFyeS1wYXNz"
     assert relay.without_secrets(text) == " ".join(["<secret>"] * 5)
+
+
+def test_options_of_what_is_in_flight_and_of_weight() -> None:
+    relay = Relay.parse("smtp://relay.example.org?depth=32&chunking=no&weight=100")
+    assert (relay.depth, relay.chunking, relay.weight) == (32, False, 100)
+    relay = Relay.parse("smtp://relay.example.org")
+    assert (relay.depth, relay.chunking, relay.weight) == (8, True, 1)
+
+
+@pytest.mark.parametrize(
+    "option", ["depth=0", "depth=33", "depth=x", "weight=0", "weight=101", "weight=", "chunking=maybe"]
+)
+def test_options_out_of_bounds_say_what_is_allowed(option: str) -> None:
+    with pytest.raises(RelayError, match=option.partition("=")[0]):
+        Relay.parse(f"smtp://relay.example.org?{option}")
+
+
+def test_several_relays_are_separated_by_white_space() -> None:
+    relays = parse_all("  smtp://one.example.org?weight=3\n\tsmtps://two.example.org  ")
+    assert [(relay.host, relay.weight) for relay in relays] == [
+        ("one.example.org", 3),
+        ("two.example.org", 1),
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "  \n"])
+def test_no_relay_is_refused(text: str) -> None:
+    with pytest.raises(RelayError, match="at least one"):
+        parse_all(text)
+
+
+def test_the_same_relay_twice_is_refused() -> None:
+    with pytest.raises(RelayError, match="weight"):
+        parse_all("smtp://one.example.org smtp://one.example.org?weight=2")
