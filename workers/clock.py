@@ -6,8 +6,12 @@ this machine's wall clock changes nothing. Only the demo shifts it, to live thro
 weeks before a symposium in a minute.
 """
 
+import contextlib
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from mailer.db.session import Database
 
@@ -35,6 +39,16 @@ class Clock:
         moment = database.clock()
         if moment is not None:
             self._followed = (moment, (before + _uptime()) / 2)
+
+    def of(self, database: Database) -> Callable[[], datetime]:
+        """This clock, following the database as often as it is asked; a database that is away changes nothing."""
+
+        def now() -> datetime:
+            with contextlib.suppress(SQLAlchemyError):
+                self.follow(database)
+            return self()
+
+        return now
 
     def travel_to(self, moment: datetime) -> None:
         """From now on it is `moment`, and time goes on from there."""
