@@ -41,7 +41,7 @@ class Clock:
             self._followed = (moment, (before + _uptime()) / 2)
 
     def of(self, database: Database) -> Callable[[], datetime]:
-        """This clock, following the database as often as it is asked; a database that is away changes nothing."""
+        """This clock, following the database when it is asked; one that is away changes nothing."""
 
         def now() -> datetime:
             with contextlib.suppress(SQLAlchemyError):
