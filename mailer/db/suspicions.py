@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Select, exists, func, inspect, or_, select, union_all
+from sqlalchemy import Select, String, exists, func, inspect, or_, select, type_coerce, union_all
 from sqlalchemy.orm import Session, aliased
 
 from mailer.db.audience import UNFINISHED
@@ -18,6 +18,9 @@ from mailer.db.people import Consent, Subscriber, Subscription
 from mailer.vocabulary import ConsentKind, DeliveryState, MailingKind, MailingState, SubscriptionState
 
 RECENT = timedelta(hours=1)
+BEFORE = timedelta(days=1)  # of a mailing: who left its topic earlier was never written down for it
+LATELY = timedelta(minutes=15)  # claims whose times are compared; the audit comes every minute
+NEWEST = 20_000  # deliveries whose people are looked for
 MOST = 1_000  # rows read by one question
 
 # Expand writes a skipped row without the moment of settling; every other end has one.
@@ -25,20 +28,29 @@ ENDED = REACHED | {DeliveryState.FAILED, DeliveryState.CANCELLED, DeliveryState.
 BY_TOPIC = frozenset({MailingKind.STATEMENT_ALERT, MailingKind.CAMPAIGN, MailingKind.WELCOME})
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Tally:
     """One mailing's rows, counted through once."""
 
     mailing_id: int
     key: str
     state: MailingState
-    rows: int
-    known: int  # stand in a state that exists
-    open: int
-    unsettled: int  # ended without a moment
-    unclaimed: int  # reached without a claim
-    late: int  # claimed after their end of life, and reached
-    early: int  # claimed before the mailing opened
+    rows: int = 0
+    known: int = 0  # stand in a state that exists
+    open: int = 0
+    unsettled: int = 0  # ended without a moment
+    unclaimed: int = 0  # reached without a claim
+
+    def add(self, state: str, count: int, *, settled: bool, held: bool) -> None:
+        """Count rows that stand alike; a state that does not exist is a word like any other here."""
+        self.rows += count
+        self.known += count if state in _KNOWN else 0
+        self.open += count if state in OPEN else 0
+        self.unsettled += count if state in ENDED and not settled else 0
+        self.unclaimed += count if state in REACHED and not held else 0
+
+
+_KNOWN = frozenset(DeliveryState)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,32 +73,43 @@ def watched(session: Session, now: datetime, also: Collection[int]) -> list[int]
 
 def tallies(session: Session, mailings: Collection[int]) -> list[Tally]:
     """The mailings' rows, each looked at once."""
-
-    def number(*conditions: ColumnElement[bool]) -> ColumnElement[int]:
-        return func.count().filter(*conditions)
-
-    reached = Delivery.state.in_(REACHED)
-    counts = (
-        select(
-            Delivery.mailing_id,
-            func.count().label("rows"),
-            number(Delivery.state.in_(list(DeliveryState))).label("known"),
-            number(Delivery.state.in_(OPEN)).label("open"),
-            number(Delivery.state.in_(ENDED), Delivery.settled_at.is_(None)).label("unsettled"),
-            number(reached, Claim.id.is_(None)).label("unclaimed"),
-            number(reached, Claim.claimed_at > Delivery.not_after).label("late"),
-            number(reached, Claim.claimed_at < Mailing.opens_at).label("early"),
-        )
-        .join(Mailing, Mailing.id == Delivery.mailing_id)
-        .outerjoin(Claim, Claim.id == Delivery.fence)
-        .where(Delivery.mailing_id.in_(list(mailings)))
-        .group_by(Delivery.mailing_id)
-        .subquery()
+    named = session.execute(
+        select(Mailing.id, Mailing.key, Mailing.state).where(Mailing.id.in_(list(mailings)))
     )
+    found = {number: Tally(mailing_id=number, key=key, state=state) for number, key, state in named}
+    alike = (
+        Delivery.mailing_id,
+        type_coerce(Delivery.state, String),
+        Delivery.settled_at.is_not(None),
+        Delivery.fence.is_not(None),
+    )
+    rows = select(*alike, func.count()).where(Delivery.mailing_id.in_(list(found))).group_by(*alike)
+    for mailing_id, state, settled, held, count in session.execute(rows):
+        found[mailing_id].add(state, count, settled=settled, held=held)
+    return list(found.values())
+
+
+def untimely(
+    session: Session, mailings: Collection[int], now: datetime, also: Collection[int]
+) -> dict[int, tuple[int, int]]:
+    """How many reached people were claimed too late, and before the mailing opened, by mailing.
+
+    Of recent claims, and of all claims of `also`.
+    """
+    late, early = Claim.claimed_at > Delivery.not_after, Claim.claimed_at < Mailing.opens_at
     rows = session.execute(
-        select(Mailing.key, Mailing.state, counts).join(counts, counts.c.mailing_id == Mailing.id)
+        select(Delivery.mailing_id, func.count().filter(late), func.count().filter(early))
+        .join(Claim, Claim.id == Delivery.fence)
+        .join(Mailing, Mailing.id == Delivery.mailing_id)
+        .where(
+            Delivery.mailing_id.in_(list(mailings)),
+            or_(Claim.claimed_at > now - LATELY, Delivery.mailing_id.in_(list(also))),
+            Delivery.state.in_(REACHED),
+            or_(late, early),
+        )
+        .group_by(Delivery.mailing_id)
     )
-    return [Tally(**row._mapping) for row in rows]
+    return {mailing_id: (of_late, of_early) for mailing_id, of_late, of_early in rows}
 
 
 def without_claim(session: Session) -> dict[int, int]:
@@ -114,16 +137,18 @@ def without_mailing(session: Session) -> dict[int, int]:
     return _by_mailing(session, select(rows.c.mailing_id, func.count()))
 
 
-def without_person(session: Session, mailings: Collection[int]) -> dict[int, int]:
-    """Deliveries of these mailings that name a subscriber who does not exist."""
-    return _by_mailing(
-        session,
-        select(Delivery.mailing_id, func.count()).where(
-            Delivery.mailing_id.in_(list(mailings)),
-            Delivery.subscriber_id.is_not(None),
-            ~exists().where(Subscriber.id == Delivery.subscriber_id),
-        ),
+def without_person(session: Session, also: Collection[int]) -> dict[int, int]:
+    """The newest deliveries, and those of `also`, that name a subscriber who does not exist, by mailing.
+
+    A join of a million rows with a million people would take the audit's whole second.
+    """
+    newest = (session.scalar(select(func.max(Delivery.id))) or 0) - NEWEST
+    missing = ~exists().where(Subscriber.id == Delivery.subscriber_id)
+    looked_at = (
+        or_(Delivery.id > newest, Delivery.mailing_id.in_(list(also))) if also else Delivery.id > newest
     )
+    named = Delivery.subscriber_id.is_not(None)
+    return _by_mailing(session, select(Delivery.mailing_id, func.count()).where(looked_at, named, missing))
 
 
 def _by_mailing(session: Session, statement: Select[int, int]) -> dict[int, int]:
@@ -133,6 +158,10 @@ def _by_mailing(session: Session, statement: Select[int, int]) -> dict[int, int]
 
 def mailed_after_leaving(session: Session, mailings: Collection[int]) -> list[Mailed]:
     """Who withdrew their consent to the topic before the claim, did not come back, and was mailed."""
+    by_topic = Mailing.id.in_(list(mailings)) & Mailing.kind.in_(BY_TOPIC)
+    oldest = session.scalar(select(func.min(Mailing.created_at)).where(by_topic))
+    if oldest is None:
+        return []
     withdrawn, back = aliased(Consent), aliased(Consent)
     came_back = exists().where(
         back.subscriber_id == withdrawn.subscriber_id,
@@ -142,7 +171,7 @@ def mailed_after_leaving(session: Session, mailings: Collection[int]) -> list[Ma
         back.at <= Claim.claimed_at,
     )
     rows = session.execute(
-        select(Mailing.id, Mailing.key, Mailing.created_at, withdrawn.at, Claim.claimed_at)
+        select(Mailing.id, Mailing.key, withdrawn.at, Claim.claimed_at)
         .join(
             Subscription,
             (Subscription.topic_id == Mailing.topic_id)
@@ -159,8 +188,8 @@ def mailed_after_leaving(session: Session, mailings: Collection[int]) -> list[Ma
             & (withdrawn.topic_id == Subscription.topic_id),
         )
         .where(
-            Mailing.id.in_(list(mailings)),
-            Mailing.kind.in_(BY_TOPIC),
+            by_topic,
+            Subscription.changed_at >= oldest - BEFORE,
             Delivery.state.in_(REACHED | {DeliveryState.IN_DOUBT}),
             withdrawn.kind == ConsentKind.WITHDRAWN,
             withdrawn.at < Claim.claimed_at,
@@ -170,7 +199,7 @@ def mailed_after_leaving(session: Session, mailings: Collection[int]) -> list[Ma
     )
     return [
         Mailed(mailing_id=mailing_id, key=key, left_at=left_at, claimed_at=claimed_at)
-        for mailing_id, key, _, left_at, claimed_at in rows
+        for mailing_id, key, left_at, claimed_at in rows
     ]
 
 

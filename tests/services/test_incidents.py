@@ -39,7 +39,7 @@ class Books:
     def __init__(self, house: House, mailing: int, now: datetime) -> None:
         self.house, self.mailing, self.now = house, mailing, now
         self.ids = rows.ids(house, mailing)
-        self.sent = now - 30 * MINUTE
+        self.sent = now - 10 * MINUTE
         self.fence = rows.settled(house, self.ids[:3], DeliveryState.SENT, self.sent, claimed_at=self.sent)
         rows.settled(house, self.ids[3:], DeliveryState.FAILED, self.sent, claimed_at=self.sent)
         rows.closed(house, mailing, now - MINUTE)
@@ -250,7 +250,9 @@ def test_two_readers_of_one_address_are_told(books: Books) -> None:
 
 
 def open_again(books: Books, due_at: datetime) -> None:
-    """The last reader still waits since then; the mailing is being sent."""
+    """The last reader still waits since then, and nothing was claimed for half an hour."""
+    with books.house.database.write() as session:
+        session.execute(update(Claim).values(claimed_at=books.now - 30 * MINUTE))
     books.change_mailing(state=MailingState.SENDING, finished_at=None)
     books.change(state=DeliveryState.DEFERRED, settled_at=None, due_at=due_at)
 

@@ -36,6 +36,10 @@ class Look:
     def tallies(self) -> list[Tally]:
         return suspicions.tallies(self.session, self.mailings)
 
+    @cached_property
+    def untimely(self) -> dict[int, tuple[int, int]]:
+        return suspicions.untimely(self.session, self.mailings, self.now, self.also)
+
     def key_of(self, mailing_id: int) -> str:
         """The mailing's key, by which commands know it."""
         return next((one.key for one in self.tallies if one.mailing_id == mailing_id), f"number {mailing_id}")

@@ -51,23 +51,24 @@ def what_was_sent_was_claimed(look: Look) -> Iterator[Finding]:
 
 def nothing_is_sent_too_late(look: Look) -> Iterator[Finding]:
     """Nothing is claimed for sending after its end of life."""
-    for one in look.tallies:
-        if one.late:
+    for mailing_id, (late, _) in look.untimely.items():
+        if late:
             yield Finding(
-                key=f"late:{one.mailing_id}",
-                words=f"{one.late:,} mails of {one.key} left after the moment from which they were too "
-                f"late. Compare the clocks of the machines that send with the database's. {REPORT}.",
+                key=f"late:{mailing_id}",
+                words=f"{late:,} mails of {look.key_of(mailing_id)} left after the moment from which they "
+                f"were too late. Compare the clocks of the machines that send with the database's. {REPORT}.",
             )
 
 
 def nothing_is_sent_too_early(look: Look) -> Iterator[Finding]:
     """Nothing is claimed before its mailing opens."""
-    for one in look.tallies:
-        if one.early:
+    for mailing_id, (_, early) in look.untimely.items():
+        if early:
             yield Finding(
-                key=f"early:{one.mailing_id}",
-                words=f"{one.early:,} mails of {one.key} left before it was open, when it could still be "
-                f"undone. Compare the clocks of the machines that send with the database's. {REPORT}.",
+                key=f"early:{mailing_id}",
+                words=f"{early:,} mails of {look.key_of(mailing_id)} left before it was open, when it could "
+                "still be undone. Compare the clocks of the machines that send with the database's. "
+                f"{REPORT}.",
             )
 
 
@@ -105,7 +106,7 @@ def every_open_delivery_has_a_mailing(look: Look) -> Iterator[Finding]:
 
 def every_delivery_has_a_person(look: Look) -> Iterator[Finding]:
     """A delivery names a subscriber who exists, or none after an erasure."""
-    for mailing_id, count in suspicions.without_person(look.session, look.mailings).items():
+    for mailing_id, count in suspicions.without_person(look.session, look.also).items():
         yield Finding(
             key=f"nobody:{mailing_id}",
             words=f"{count:,} deliveries of {look.key_of(mailing_id)} name a person who is not in the "
