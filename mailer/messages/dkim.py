@@ -11,6 +11,7 @@ import datetime as dt
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -50,6 +51,7 @@ _FROM_DOMAIN = re.compile(rb"@([A-Za-z0-9.-]+)>?$")
 _SELECTOR = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
 _FIELD_NAME = re.compile(rb"[!-9;-~]+")
 _BLANKS = re.compile(rb"[ \t]+")
+_OF_ONE_MAIL = (b"To:", b"Subject:", b"Message-ID:", b"Date:", b"List-Unsubscribe:")
 _LONG_BLANKS = re.compile(rb"[ \t]{2,}|\t")
 
 
@@ -104,9 +106,9 @@ class Signer:
             raise NotSignable("the time of signing needs a zone")
         fields, body = _taken_apart(data)
         self._check_from(fields)
-        names = _names_to_sign(fields)
+        names, folded_names = _names_to_sign(tuple(field.name for field in fields))
         body_hash = base64.b64encode(hashlib.sha256(relaxed_body(body)).digest()).decode("ascii")
-        head = f"{self._fixed}t={int(signed_at.timestamp())};\r\n{_folded_names(names)};\r\n"
+        head = f"{self._fixed}t={int(signed_at.timestamp())};\r\n{folded_names};\r\n"
         unsigned = f"DKIM-Signature: {head} bh={body_hash};\r\n b=".encode("ascii")
         signed_text = b"\r\n".join([*_chosen(fields, names), _relaxed_field(unsigned).canonical])
         signature = self._key.sign(signed_text, padding.PKCS1v15(), hashes.SHA256())
@@ -125,6 +127,11 @@ class Signer:
             )
 
 
+def _relaxed(raw: bytes) -> _Field:
+    """One header field in relaxed form; what all mails of a mailing share is kept, a person's never."""
+    return _relaxed_field(raw) if raw.startswith(_OF_ONE_MAIL) else _kept_field(raw)
+
+
 def _relaxed_field(raw: bytes) -> _Field:
     """One header field (without its final line end) in relaxed form, RFC 6376 3.4.2."""
     name, colon, value = raw.partition(b":")
@@ -135,6 +142,9 @@ def _relaxed_field(raw: bytes) -> _Field:
     lowered = name.lower()
     text = _BLANKS.sub(b" ", unfolded).strip(b" ")
     return _Field(name=lowered.decode("ascii"), canonical=lowered + b":" + text)
+
+
+_kept_field = lru_cache(maxsize=256)(_relaxed_field)
 
 
 def relaxed_body(body: bytes) -> bytes:
@@ -156,15 +166,17 @@ def _taken_apart(data: bytes) -> tuple[list[_Field], bytes]:
     if not separator:
         raise NotSignable("there is no empty line between header and body: sign only finished mails")
     raw_fields = re.split(rb"\r\n(?![ \t])", head)
-    return [_relaxed_field(raw) for raw in raw_fields], body
+    return [_relaxed(raw) for raw in raw_fields], body
 
 
-def _names_to_sign(fields: list[_Field]) -> list[str]:
-    present = [field.name for field in fields]
-    return [name for name in OVERSIGNED for _ in range(present.count(name) + 1)]
+@lru_cache(maxsize=64)
+def _names_to_sign(present: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
+    """The names for `h=`, and the same as its folded text; mails of one kind have the same headers."""
+    names = tuple(name for name in OVERSIGNED for _ in range(present.count(name) + 1))
+    return names, _folded_names(names)
 
 
-def _chosen(fields: list[_Field], names: list[str]) -> list[bytes]:
+def _chosen(fields: list[_Field], names: tuple[str, ...]) -> list[bytes]:
     """The canonical fields in the order of `h=`: of equal names the last one first (RFC 6376 5.4.2)."""
     left: dict[str, list[bytes]] = {}
     for field in fields:
@@ -172,7 +184,7 @@ def _chosen(fields: list[_Field], names: list[str]) -> list[bytes]:
     return [left[name].pop() for name in names if left.get(name)]
 
 
-def _folded_names(names: list[str]) -> str:
+def _folded_names(names: tuple[str, ...]) -> str:
     lines, line = [], f" h={names[0]}"
     for name in names[1:]:
         if len(line) + len(name) + 1 > _SIGNATURE_LINE:

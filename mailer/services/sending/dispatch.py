@@ -6,6 +6,7 @@ transaction is open while mail is on the wire. When the database cannot be writt
 further dot leaves; open replies are awaited, kept, and stand in the journal.
 """
 
+import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -69,7 +70,7 @@ class Dispatcher:
     def __post_init__(self) -> None:
         self._stream = self.engine.open()
         if self.house.signer is not None:
-            self._signers = ThreadPoolExecutor(thread_name_prefix="sign")
+            self._signers = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="sign")
 
     def run(self, *, stop: Callable[[], bool] = lambda: False) -> int:
         """Send what is due until nothing is, the relay refuses, or `stop` says so; returns how many left.

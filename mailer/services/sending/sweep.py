@@ -119,7 +119,9 @@ def _read_late(folder: Path, workers: set[str]) -> dict[Path, journal.JournalCon
 
 def _is_lost(folder: Path, claim: Claim, now: datetime) -> bool:
     """True when nobody will ever tell what became of this claim: its machine has been silent for long, or
-    its journal is damaged."""
+    its journal is damaged. A worker that lives here settles itself when it goes on."""
+    if any(claim.worker in path.name for path in folder.glob(f"*{SUFFIX}")):
+        return False
     if any(claim.worker in path.name for path in folder.glob("*.bad")):
         return True
     return now - claim.leased_until > LOST_AFTER
