@@ -24,7 +24,7 @@ REDIRECTS = 3
 SECONDS = 10.0  # for names, connections, redirects and the body together
 HEADER_BYTES = 64 * 1024
 AGENT = "mailer (statement and programme reader)"
-_TYPES = ("text/html", "application/xhtml+xml", "text/plain")
+TYPES = ("text/html", "application/xhtml+xml", "text/plain")
 _MOVED = (301, 302, 303, 307, 308)
 
 Resolve = Callable[[str, int], Sequence[Address]]
@@ -48,6 +48,8 @@ class Limits:
 
     seconds: float = SECONDS
     octets: int = PAGE_BYTES
+    redirects: int = REDIRECTS
+    types: tuple[str, ...] = TYPES
     plain_http: bool = False
     allow: tuple[Network, ...] = ()
     tls: ssl.SSLContext | None = None  # None: the system's certificates
@@ -67,7 +69,7 @@ def fetch(
     """
     limits = limits or Limits()
     deadline = Deadline(clock() + limits.seconds, clock)
-    for _ in range(REDIRECTS + 1):
+    for _ in range(limits.redirects + 1):
         target = read_url(url, plain_http=limits.plain_http, any_port=bool(limits.allow))
         addresses = (
             resolve(target.host, target.port)
@@ -79,7 +81,7 @@ def fetch(
         if isinstance(answer, Fetched):
             return answer
         url = urljoin(target.url, answer)
-    raise FetchError(f"The page redirects more than {REDIRECTS} times. Give the address it ends at.")
+    raise FetchError(f"The page redirects more than {limits.redirects} times. Give the address it ends at.")
 
 
 def _ask(
@@ -90,12 +92,12 @@ def _ask(
     connection = http.client.HTTPConnection(target.host, target.port)
     connection.sock = guarded  # what http.client uses of a socket
     try:
-        _send(connection, target, agent)
+        _send(connection, target, agent, limits.types)
         response = connection.getresponse()
         location = response.headers["Location"]
         if response.status in _MOVED and location:
             return str(location)
-        _refuse_what_is_no_page(response)
+        _refuse_what_is_no_page(response, limits.types)
         guarded.allow(limits.octets)
         return Fetched(
             url=target.url,
@@ -137,23 +139,23 @@ def _connect(
     raise FetchError("The server does not answer. Try again later, or save the page as a file.")
 
 
-def _send(connection: http.client.HTTPConnection, target: Target, agent: str) -> None:
+def _send(connection: http.client.HTTPConnection, target: Target, agent: str, types: Sequence[str]) -> None:
     default = target.port == (443 if target.scheme == "https" else 80)
     host = f"[{target.host}]" if ":" in target.host else target.host
     connection.putrequest("GET", target.path, skip_host=True, skip_accept_encoding=True)
     connection.putheader("Host", host if default else f"{host}:{target.port}")
     connection.putheader("User-Agent", agent)
-    connection.putheader("Accept", ", ".join(_TYPES))
+    connection.putheader("Accept", ", ".join(types))
     connection.putheader("Accept-Encoding", "gzip")
     connection.putheader("Connection", "close")
     connection.endheaders()
 
 
-def _refuse_what_is_no_page(response: http.client.HTTPResponse) -> None:
+def _refuse_what_is_no_page(response: http.client.HTTPResponse, types: Sequence[str]) -> None:
     if response.status != http.client.OK:
         raise FetchError(f"The server answered {response.status}, not with a page. Check the web address.")
     kind = response.headers.get_content_type()
-    if kind not in _TYPES:
+    if kind not in types:
         raise FetchError(f"The address holds {kind}, not a page of text. Save its text as a file.")
     encoding = (response.headers["Content-Encoding"] or "identity").strip().lower()
     if encoding not in ("identity", "gzip", "x-gzip"):
