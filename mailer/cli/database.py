@@ -11,8 +11,10 @@ from mailer.cli import terminal
 from mailer.db import migrate as migrations
 from mailer.keys import Family
 from mailer.services.desk import health as signs
+from mailer.services.desk import switches
 from mailer.services.desk.rotation import reseal
 from mailer.services.house import found_ring, open_house
+from mailer.services.incidents import open_incidents
 from mailer.settings import current
 
 keys = typer.Typer(help="The key ring: without it nobody in the database can be read.", no_args_is_help=True)
@@ -61,9 +63,17 @@ def rotate(
 
 @terminal.command
 def health(
-    name: Annotated[str, typer.Argument(help="web, or a process: worker-send, worker-plan, beat, inbound.")],
+    name: Annotated[
+        str | None, typer.Argument(help="web, or a process: worker-send, worker-plan, beat, inbound.")
+    ] = None,
 ) -> None:
-    """Exit code 0 when the process has given a sign of life within the last minute, else 1."""
+    """Exit code 0 when the process has given a sign of life within the last minute, else 1.
+
+    Without a name it asks about the whole house: 0 when no incident is open and mail may go out.
+    """
+    if name is None:
+        _whole_house()
+        return
     settings = current()
     if name == "web":
         host = "127.0.0.1" if settings.web_host in {"0.0.0.0", "::"} else settings.web_host  # noqa: S104
@@ -75,3 +85,18 @@ def health(
     with terminal.house().database.read() as session:
         if not signs.alive(session, name, terminal.now()):
             terminal.fail(f"No sign of life from {name} within a minute. Look at its log, then restart it.")
+
+
+def _whole_house() -> None:
+    with terminal.house().database.read() as session:
+        position = switches.sending(session)
+        found = open_incidents(session)
+    if not position.on:
+        terminal.say(f"All mail is stopped since {position.since:%Y-%m-%d %H:%M} UTC. Go on with: mailer go")
+    for one in found:
+        terminal.say(f"{one.key}: {one.words}")
+    if found:
+        terminal.fail(f"Open incidents: {len(found):,}. Each goes away by itself once it is mended.")
+    if not position.on:
+        terminal.fail("Nothing goes out until somebody lets it.")
+    terminal.say("No incident is open, and mail goes out.")

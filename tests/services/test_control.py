@@ -1,7 +1,8 @@
 """What staff do to stop mail: kill switch, pause, cancel, undo window, and what the sender asks meanwhile."""
 
 from collections.abc import Callable
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import event, select
@@ -10,11 +11,13 @@ from mailer.db.mailings import Mailing
 from mailer.db.programme import Statement
 from mailer.db.staff import AuditEntry
 from mailer.services import audit
-from mailer.services.desk import mailings, switches
+from mailer.services.desk import campaigns, mailings, switches
 from mailer.services.house import House
 from mailer.services.programme import statements
 from mailer.services.sending.halt import Halt, halted_mailings, sending_allowed
 from mailer.vocabulary import MailingState
+from tests.services.conftest import Hands
+from tests.smtp_server import MailServer
 
 Subscribe = Callable[..., int]
 
@@ -95,3 +98,74 @@ def test_the_senders_question_is_one_statement(house: House) -> None:
         event.listen(connection, "before_cursor_execute", lambda *about: asked.append(about[2]))
         halted_mailings(session, frozenset(range(1, 20)))
     assert len(asked) == 1
+
+
+def send_campaign(house: House, now: datetime, **wish: int) -> str:
+    with house.database.write() as session:
+        campaign = campaigns.draft(
+            session, key="news", subject="News", body="News.", topic="statements", language="en", now=now
+        )
+        return campaigns.send(session, house, campaign, actor="test", now=now, **wish).key
+
+
+def test_nothing_leaves_before_the_undo_window_ends(
+    house: House, server: MailServer, hands: Hands, subscribe: Subscribe
+) -> None:
+    subscribe("reader@example.org")
+    send_campaign(house, hands.now, undo_seconds=60)
+    assert hands.work() == 0
+    hands.now += timedelta(seconds=59)
+    assert hands.work() == 0
+    hands.now += timedelta(seconds=1)
+    assert hands.work() == 1
+
+
+def test_a_window_of_one_publication_wins_over_the_setting(
+    house: House, server: MailServer, hands: Hands, subscribe: Subscribe, statement: int
+) -> None:
+    subscribe("reader@example.org")
+    patient = replace(house, settings=house.settings.model_copy(update={"undo_seconds": 3600}))
+    with house.database.write() as session:
+        found = session.get_one(Statement, statement)
+        statements.publish(session, patient, found, actor="test", now=hands.now, undo_seconds=0)
+    assert hands.work() == 1
+
+
+def test_what_is_taken_back_within_the_window_reached_nobody(
+    house: House, server: MailServer, hands: Hands, subscribe: Subscribe
+) -> None:
+    for number in range(3):
+        subscribe(f"reader{number}@example.org")
+    key = send_campaign(house, hands.now, undo_seconds=60)
+    hands.work()
+    hands.now += timedelta(seconds=59)
+    with house.database.write() as session:
+        mailings.cancel(session, mailings.find(session, key), actor="test", now=hands.now)
+    for _ in range(3):
+        hands.now += timedelta(minutes=30)
+        assert hands.work() == 0
+    assert server.mails == []
+    with house.database.read() as session:
+        receipt = mailings.receipt(session, mailings.find(session, key))
+    assert (receipt.reached, receipt.unreached, receipt.doubtful, receipt.in_flight) == (0, 3, 0, 0)
+
+
+def test_stopped_mail_goes_on_where_it_was_when_the_switch_is_turned_back(
+    house: House, server: MailServer, hands: Hands, subscribe: Subscribe
+) -> None:
+    for number in range(3):
+        subscribe(f"reader{number}@example.org")
+    server.reply_to_recipient = lambda to: "450 4.2.0 later" if to.startswith("reader2") else None
+    send_campaign(house, hands.now)
+    assert hands.work() == 2
+    with house.database.write() as session:
+        switches.stop(session, reason="a drill", actor="test", now=hands.now)
+    with house.database.read() as session:
+        (mailing,) = mailings.underway(session)
+        assert mailings.receipt(session, mailing).waiting == 1
+    with house.database.write() as session:
+        switches.go(session, actor="test", now=hands.now)
+    server.reply_to_recipient = lambda _to: None
+    hands.now += timedelta(hours=1)
+    assert hands.work() == 1
+    assert len({mail.recipient for mail in server.mails}) == len(server.mails) == 3
