@@ -7,13 +7,14 @@ stops the start with a sentence; nothing is guessed and nothing changes later.
 
 import os
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "MAILER_"
+DIRECT = "mx:"  # as smtp_url: no relay
 SECRETS = ("keys", "smtp_url", "database_url", "broker_url")
 
 
@@ -41,13 +42,24 @@ class Settings(BaseSettings):
     keys_file: Path | None = Field(None, description="Path of the key ring. Empty: keys.json in MAILER_DATA.")
     smtp_url: str = Field(
         "",
-        description="The relay: smtp://user:password@host:587 or smtps://host:465. "
+        description="The relay: smtp://user:password@host:587 or smtps://host:465; several, separated by "
+        "spaces, share the work by their option weight=N. mx: delivers to receiving servers directly. "
         "Empty: only the demo's inbox on loopback can be reached.",
     )
     postfix_log: Path | None = Field(
         None,
         description="Log of the local Postfix that is the relay: it settles deliveries in doubt by their "
         "Message-IDs. Empty: a person decides.",
+    )
+    direct_tls: Literal["require", "opportunistic"] = Field(
+        "require",
+        description="Direct delivery: wait for TLS everywhere, or only at sites that are known to offer it.",
+    )
+    dns_servers: str = Field(
+        "", description="Direct delivery: comma-separated addresses of name servers. Empty: the system's."
+    )
+    dns_validates: bool = Field(
+        False, description="Direct delivery: the name server on this machine checks DNSSEC, so use DANE."
     )
     smtp_connections: int = Field(4, ge=1, le=50, description="Connections to the relay per send worker.")
     ehlo_name: str = Field(

@@ -13,8 +13,8 @@ from mailer.cli import terminal
 from mailer.cli.mailings import COLUMNS, NUMBERS, row, summary
 from mailer.services.desk import mailings
 from mailer.services.desk.mailings import Account
+from mailer.services.sending.departure import relays_of
 from mailer.settings import Settings
-from mailer.smtp.relay import parse_all
 from workers import logs
 from workers.clock import clock
 from workers.embedded import CannotStart, Embedded, running
@@ -24,7 +24,7 @@ from workers.story import Story, StoryFailed
 def run(page: str | None, *, leave: bool, as_json: bool) -> None:
     """Tell the story, show the books, and serve the inbox until somebody ends it (unless `leave`)."""
     chosen = settings.current()
-    if chosen.smtp_url and not all(relay.is_loopback for relay in parse_all(chosen.smtp_url)):
+    if chosen.smtp_url and not _stays_here(chosen):
         terminal.fail(
             "The demo sends to this machine only. Unset MAILER_SMTP_URL, or name a relay on loopback."
         )
@@ -47,6 +47,11 @@ def run(page: str | None, *, leave: bool, as_json: bool) -> None:
         terminal.fail(str(problem))
     if not outcome["balanced"]:
         raise typer.Exit(1)
+
+
+def _stays_here(chosen: Settings) -> bool:
+    relays = relays_of(chosen)
+    return bool(relays) and all(relay.is_loopback for relay in relays)
 
 
 def _for_the_demo(chosen: Settings, *, leave: bool) -> Settings:

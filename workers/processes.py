@@ -12,8 +12,8 @@ import threading
 from celery.beat import Scheduler, Service
 
 from mailer.services.house import open_house
+from mailer.services.sending.departure import relays_of
 from mailer.settings import SettingsError, current
-from mailer.smtp.relay import parse_all
 from mailer.wake import Queue
 from workers import tasks
 from workers.clock import clock
@@ -52,7 +52,7 @@ def worker(queues: frozenset[Queue]) -> None:
     if not settings.broker_url:
         raise SettingsError("MAILER_BROKER_URL is not set. Name the Redis that carries the hints.")
     if Queue.SEND in queues:
-        parse_all(settings.smtp_url)  # a wrong relay is said at the start, not at the first mail
+        relays_of(settings)  # a wrong relay is said at the start, not at the first mail
     house = tasks.use(open_house(settings))
     _settle_down()
     name = "worker-send" if Queue.SEND in queues else "worker-plan"

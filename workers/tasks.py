@@ -16,17 +16,18 @@ from mailer.services.house import House, open_house
 from mailer.services.programme import reminders
 from mailer.services.sending.audit_books import audit
 from mailer.services.sending.compose import Composer
+from mailer.services.sending.departure import open_engine, relays_of
 from mailer.services.sending.dispatch import Dispatcher
 from mailer.services.sending.doubt import resolve_doubt
 from mailer.services.sending.expand import expand_mailing
 from mailer.services.sending.relay_lanes import know_lanes
+from mailer.services.sending.shares import Shares
 from mailer.services.sending.sweep import journal_folder, sweep, worker_name
 from mailer.services.sending.way_out import WayOut
 from mailer.settings import SettingsError, current
-from mailer.smtp.engine import Engine
 from mailer.smtp.journal import Journal
 from mailer.smtp.letter import boottime
-from mailer.smtp.relay import Relay, parse_all
+from mailer.smtp.relay import Relay
 from mailer.wake import Task
 from workers.clock import clock
 
@@ -96,16 +97,11 @@ def new_dispatcher(house: House) -> Dispatcher:
     """A dispatcher with its own journal and connections."""
     _ = house.signer  # a key that cannot sign is said before anything is claimed
     worker = worker_name("send")
-    journal = Journal.open(journal_folder(house), worker)
-    settings = house.settings
-    relays = parse_all(settings.smtp_url)
+    relays = relays_of(house.settings)
     refuse_failpoints(relays)
-    engine = Engine(
-        relays,
-        ehlo_name=settings.ehlo_name,
-        journal=journal,
-        connections=settings.smtp_connections,
-    )
+    journal = Journal.open(journal_folder(house), worker)
+    shares = Shares(worker)
+    engine = open_engine(house, journal, shares=shares)
     return Dispatcher(
         house=house,
         engine=engine,
@@ -113,13 +109,13 @@ def new_dispatcher(house: House) -> Dispatcher:
         composer=Composer(house, boottime),
         worker=worker,
         clock=clock,
-        way_out=WayOut.by(house, relays),
+        way_out=WayOut.by(house, relays, shares),
     )
 
 
 def refuse_failpoints(relays: Sequence[Relay]) -> None:
     """Raise SettingsError where a drill's failpoints are armed and mail could leave this machine."""
-    if failpoints.armed and not all(relay.is_loopback for relay in relays):
+    if failpoints.armed and not (relays and all(relay.is_loopback for relay in relays)):
         raise SettingsError(
             f"{failpoints.VARIABLE} is set: it kills this process, in drills on loopback. Unset it."
         )

@@ -8,10 +8,11 @@ from sqlalchemy.orm import Session
 from mailer.db.mailings import Campaign
 from mailer.services.desk import campaigns
 from mailer.services.house import House
-from mailer.smtp.engine import Engine
+from mailer.services.sending.departure import open_engine
+from mailer.services.sending.shares import Shares
 from mailer.smtp.letter import Letter
 from mailer.smtp.outcome import Verdict
-from mailer.smtp.relay import RelayError, parse_all
+from mailer.smtp.relay import RelayError
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,6 @@ def send_test(
         session, house, campaign, language=language, address=address, name=None, now=now, test=True
     )
     letter = Letter(id=0, fence=0, sender=house.settings.from_address, recipient=address, data=data)
-    relay = parse_all(house.settings.smtp_url)[0]
-    with Engine(relay, ehlo_name=house.settings.ehlo_name, connections=1) as engine:
+    with open_engine(house, None, shares=Shares("trial"), connections=1) as engine:
         ((_, outcome),) = engine.send([letter])
     return Trial(outcome.verdict is Verdict.SENT, f"{outcome.reason.value} {outcome.text}".strip())

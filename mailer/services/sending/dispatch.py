@@ -255,6 +255,7 @@ class Dispatcher:
         until, seconds = self._end_of_lease(), self.house.settings.lease_seconds
         with self.house.database.write() as session:
             kept = outbox.renew(session, self._slices.fences, self.clock() + timedelta(seconds=seconds))
+            self.way_out.refresh(session, self.clock())
         lost = self._slices.prolong(kept, until)
         if lost:
             log.error("lease-lost", deliveries=len(lost))

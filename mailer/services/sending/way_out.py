@@ -14,6 +14,7 @@ from mailer.services.house import House
 from mailer.services.sending.lanes import give_back
 from mailer.services.sending.relay_lanes import ensure_relay_lane, relay_key, relay_reopened, rest_relay
 from mailer.services.sending.settle import Result, was_not_offered
+from mailer.services.sending.shares import Shares
 from mailer.smtp.outcome import Outcome, Verdict
 from mailer.smtp.relay import Relay
 
@@ -24,11 +25,14 @@ class WayOut:
 
     lanes: Mapping[str, int] = field(default_factory=dict)
     keys: Mapping[str, str] = field(default_factory=dict)
+    shares: Shares | None = None  # of receiving sites' connections, in direct delivery
     _resting: set[str] = field(default_factory=set)
 
     @classmethod
-    def by(cls, house: House, relays: Iterable[Relay]) -> "WayOut":
+    def by(cls, house: House, relays: Sequence[Relay], shares: Shares) -> "WayOut":
         """Make the relays' lanes when they are not there yet."""
+        if not relays:
+            return cls(shares=shares)
         keys = {str(relay): relay_key(relay.host, relay.port) for relay in relays}
         with house.database.write() as session:
             return cls({key: ensure_relay_lane(session, key) for key in keys.values()}, keys)
@@ -41,6 +45,11 @@ class WayOut:
             (lane,) = self.lanes.values()
             return [(lane, result.outcome) for result in results]
         return []  # with several relays each rests by itself when it refuses
+
+    def refresh(self, session: Session, now: datetime) -> None:
+        """Look anew what this worker may ask of receiving sites."""
+        if self.shares is not None:
+            self.shares.refresh(session, now)
 
     def note(
         self, session: Session, resting: Mapping[str, Outcome], results: Sequence[Result], now: datetime
