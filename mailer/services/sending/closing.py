@@ -5,7 +5,7 @@ A mailing is done only when nothing of it is open; doubt stays shown.
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import ColumnElement, exists, select, update
 from sqlalchemy.orm import Session
 
 from mailer.db.mailings import WAITING, Delivery, Mailing
@@ -62,22 +62,23 @@ def retry_doubtful(session: Session, now: datetime) -> int:
             Delivery.mailing_id.in_(of_retry.where(Mailing.state != MailingState.CANCELLED)),
         )
         .values(state=DeliveryState.PENDING)
+        .returning(Delivery.mailing_id)
         .execution_options(synchronize_session=False)
     )
-    count = int(session.execute(again).rowcount)  # type: ignore[attr-defined]
-    reopen(session, now)
-    return count
-
-
-def reopen(session: Session, now: datetime) -> None:
-    """Open mailings again that were closed while something of them came back.
-
-    Two transactions that did not see each other can do that, so every sweep looks at what was closed of late.
-    """
+    mailings = session.scalars(again).all()
+    if mailings:
+        _reopen(session, Mailing.id.in_(set(mailings)))
+    # Two transactions that did not see each other may have closed a mailing while something of it came
+    # back, so every sweep looks at what was closed of late.
     waiting = exists().where(Delivery.mailing_id == Mailing.id, Delivery.state.in_(WAITING))
+    _reopen(session, waiting & (Mailing.finished_at > now - OF_LATE))
+    return len(mailings)
+
+
+def _reopen(session: Session, which: ColumnElement[bool]) -> None:
     session.execute(
         update(Mailing)
-        .where(Mailing.state == MailingState.DONE, Mailing.finished_at > now - OF_LATE, waiting)
+        .where(Mailing.state == MailingState.DONE, which)
         .values(state=MailingState.SENDING, finished_at=None)
         .execution_options(synchronize_session=False)
     )
