@@ -1,5 +1,6 @@
 """What staff do to stop mail: kill switch, pause, cancel, undo window, and what the sender asks meanwhile."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ from mailer.services import audit
 from mailer.services.desk import campaigns, mailings, switches
 from mailer.services.house import House
 from mailer.services.programme import statements
+from mailer.services.sending.audit_books import audit as audit_books
 from mailer.services.sending.halt import Halt, halted_mailings, sending_allowed
 from mailer.vocabulary import MailingState
 from tests.services.conftest import Hands
@@ -169,3 +171,60 @@ def test_stopped_mail_goes_on_where_it_was_when_the_switch_is_turned_back(
     hands.now += timedelta(hours=1)
     assert hands.work() == 1
     assert len({mail.recipient for mail in server.mails}) == len(server.mails) == 3
+
+
+def test_nothing_is_claimed_while_the_switch_is_off(
+    house: House, server: MailServer, hands: Hands, subscribe: Subscribe, statement: int
+) -> None:
+    subscribe("reader@example.org")
+    with house.database.write() as session:
+        switches.stop(session, reason="a drill", actor="test", now=hands.now)
+    publish(house, statement, hands.now)
+    assert hands.work() == 0
+    hands.now += timedelta(minutes=5)
+    assert hands.work() == 0
+    with house.database.write() as session:
+        switches.go(session, actor="test", now=hands.now)
+    assert hands.work() == 1
+
+
+@pytest.mark.parametrize("everything", [True, False], ids=["kill switch", "cancel"])
+def test_what_is_stopped_midway_ends_within_a_second_and_the_books_say_who_has_it(
+    house: House,
+    server: MailServer,
+    hands: Hands,
+    subscribe: Subscribe,
+    statement: int,
+    everything: bool,
+) -> None:
+    for number in range(60):
+        subscribe(f"reader{number}@example.org")
+    mailing = publish(house, statement, hands.now)
+    stopped: list[float] = []
+
+    def slow(_recipient: str) -> None:
+        time.sleep(0.05)  # a server that takes its time: sixty mails would need a second and a half
+        if len(server.mails) >= 6 and not stopped:
+            stopped.append(time.monotonic())
+            with house.database.write() as session:
+                if everything:
+                    switches.stop(session, reason="a drill", actor="test", now=hands.now)
+                else:
+                    mailings.cancel(session, session.get_one(Mailing, mailing), actor="test", now=hands.now)
+
+    server.reply_to_recipient = slow
+    sent = hands.work()
+    assert time.monotonic() - stopped[0] < 1.5
+    assert 6 <= sent == len(server.mails) < 60
+    with house.database.read() as session:
+        receipt = mailings.receipt(session, session.get_one(Mailing, mailing))
+        assert (receipt.reached, receipt.unreached, receipt.in_flight) == (sent, 60 - sent, 0)
+    assert audit_books(house, hands.now) == []
+    hands.now += timedelta(minutes=10)
+    if everything:
+        with house.database.write() as session:
+            switches.go(session, actor="test", now=hands.now)
+    server.reply_to_recipient = lambda _to: None
+    assert hands.work() == (60 - sent if everything else 0)
+    assert len({mail.recipient for mail in server.mails}) == len(server.mails)
+    assert audit_books(house, hands.now) == []
