@@ -170,9 +170,11 @@ class Dispatcher:
             self._signers.submit(self._sign, mails[start : start + SIGN_TOGETHER])
 
     def _sign(self, mails: list[Mail]) -> None:
-        for mail in mails:
-            mail.make()
-        self._stream.feed(mails)
+        try:
+            for mail in mails:
+                mail.make()
+        finally:  # whatever is wrong with one, each gets its outcome from the engine
+            self._stream.feed(mails)
 
     # --- settle
 
