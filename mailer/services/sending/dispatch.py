@@ -83,9 +83,11 @@ class Dispatcher:
             if stop() and not stopping:
                 stopping = True
                 self._stop_offering()
-            if not (stopping or dry or self._refused or self._broken) and self._has_room():
+            done = stopping or dry or self._refused or self._broken is not None
+            if not done and self._has_room():
                 dry = not self._claim()
-            if not self._slices.on_their_way:
+                continue  # a slice of which nobody was to be mailed is followed by the next
+            if done and not self._slices.on_their_way:
                 break
             self._collect()
             self._look_after()
