@@ -309,6 +309,19 @@ def test_standing_still_for_a_reason_is_no_incident(books: Books, reason: Callab
         assert allowances(session, books.now) is not None
 
 
+def test_what_was_let_go_has_a_moment_to_get_going(books: Books) -> None:
+    open_again(books, books.now - HOUR)
+    kills_the_switch(books)
+    later = 10 * MINUTE
+    with books.house.database.write() as session:
+        switches.go(session, actor="test", now=books.now + later)
+    assert books.found(later=later + MINUTE) == []
+    assert books.found(later=later + 3 * MINUTE) == ["overdue:bulk"]
+    closes_the_lane(books)
+    assert books.found(later=HOUR + MINUTE) == []
+    assert books.found(later=HOUR + 3 * MINUTE) == ["overdue:bulk"]
+
+
 def test_what_is_urgent_is_told_although_other_mail_flows(books: Books) -> None:
     open_again(books, books.now - HOUR)
     books.change_mailing(rank=20)

@@ -12,7 +12,7 @@ from sqlalchemy import exists, func, select
 from mailer.db.lanes import Lane
 from mailer.db.mailings import BULK_RANK, WAITING, Claim, Delivery, Mailing
 from mailer.db.outbox import CLAIMABLE
-from mailer.db.staff import Heartbeat
+from mailer.db.staff import AuditEntry, Heartbeat
 from mailer.services.sending.audit_look import Finding, Look
 from mailer.services.sending.halt import sending_allowed
 from mailer.services.sending.lanes import allowances
@@ -22,6 +22,9 @@ from mailer.smtp.relay import MAX_CONNECTIONS, MAX_DEPTH, RelayError, parse_all
 from mailer.vocabulary import DeliveryState, MailingState
 
 OVERDUE = timedelta(minutes=15)
+GRACE = timedelta(minutes=2)  # to get going after a rest, a pause or the kill switch
+LET_GO = frozenset({"sending-allowed", "mailing-resumed", "doubt-released", "lane-opened"})
+ENTRIES = 50  # of the audit log, the newest, in which the words above are looked for
 LAPSED = timedelta(minutes=15)  # longer than any server may think about a final dot
 STUCK = timedelta(minutes=10)
 BREAKDOWN = timedelta(minutes=10)  # in which doubt is taken for that of one breakdown
@@ -30,7 +33,7 @@ SILENT, FORGOTTEN = timedelta(minutes=3), timedelta(days=1)  # a process gone fo
 
 def what_is_due_leaves(look: Look) -> Iterator[Finding]:
     """Something has been due for a while, may leave, and nothing or nothing urgent was claimed since."""
-    if not sending_allowed(look.session) or _all_relays_rest(look):
+    if not sending_allowed(look.session) or _let_go_just_now(look) or _all_relays_rest(look):
         return
     urgent = _oldest_due(look, bulk=False)
     anything = urgent or (None if _claimed_lately(look) else _oldest_due(look, bulk=True))
@@ -46,7 +49,8 @@ def what_is_due_leaves(look: Look) -> Iterator[Finding]:
 def _oldest_due(look: Look, *, bulk: bool) -> tuple[str, str] | None:
     """A mailing with deliveries long due in lanes that take mail, and since when. The due index answers."""
     cutoff = look.now - OVERDUE
-    shut = allowances(look.session, look.now).shut(bulk)
+    moments = (look.now, look.now - GRACE)
+    shut = frozenset[int]().union(*(allowances(look.session, at).shut(bulk) for at in moments))
     due = (
         select(Delivery.due_at)
         .where(
@@ -76,6 +80,12 @@ def _oldest_due(look: Look, *, bulk: bool) -> tuple[str, str] | None:
     return None if found is None else (found[0], f"{found[1]:%Y-%m-%d %H:%M}")
 
 
+def _let_go_just_now(look: Look) -> bool:
+    """True when staff have just let something go on: it may have been due for long."""
+    newest = look.session.scalars(select(AuditEntry).order_by(AuditEntry.id.desc()).limit(ENTRIES))
+    return any(one.action in LET_GO and one.at > look.now - GRACE for one in newest)
+
+
 def _claimed_lately(look: Look) -> bool:
     newest = look.session.scalars(select(Claim.claimed_at).order_by(Claim.id.desc()).limit(1)).first()
     return newest is not None and newest > look.now - OVERDUE
@@ -88,7 +98,7 @@ def _all_relays_rest(look: Look) -> bool:
     except RelayError:
         return False
     keys = [relay_key(one.host, one.port) for one in relays]
-    return bool(keys) and not any(relay_open(look.session, key, look.now) for key in keys)
+    return bool(keys) and not any(relay_open(look.session, key, look.now - GRACE) for key in keys)
 
 
 def what_lapsed_is_recovered(look: Look) -> Iterator[Finding]:
