@@ -77,7 +77,7 @@ def subscribers_of_topic(mailing: Mailing, slot: Slot) -> Select[Any]:
         else_=null(),
     )
     return (
-        _rows(mailing, slot, reason, registration_id=cast(null(), Registration.id.type))
+        rows(mailing, slot, reason, registration_id=cast(null(), Registration.id.type))
         .join(Subscription, Subscription.subscriber_id == Subscriber.id)
         .where(
             Subscription.topic_id == mailing.topic_id,
@@ -95,7 +95,7 @@ def subscriber_of_subscription(mailing: Mailing, slot: Slot) -> Select[Any]:
     barred = Subscriber.suppressed.is_not(None) & Subscriber.suppressed.not_in(liftable)
     reason = case((barred, SkipReason.SUPPRESSED.value), else_=null())
     return (
-        _rows(mailing, slot, reason, registration_id=cast(null(), Registration.id.type))
+        rows(mailing, slot, reason, registration_id=cast(null(), Registration.id.type))
         .join(Subscription, Subscription.subscriber_id == Subscriber.id)
         .where(Subscription.id == mailing.subscription_id)
     )
@@ -118,7 +118,7 @@ def attendees(
     if near:
         cases.append((_reminded_before(mailing, near), SkipReason.ALREADY_TOLD.value))
     people = (
-        _rows(mailing, slot, case(*cases, else_=null()), registration_id=Registration.id)
+        rows(mailing, slot, case(*cases, else_=null()), registration_id=Registration.id)
         .join(Registration, Registration.subscriber_id == Subscriber.id)
         .where(
             Registration.symposium_id == mailing.symposium_id,
@@ -141,7 +141,8 @@ def _reminded_before(mailing: Mailing, generations: Collection[int]) -> ColumnEl
     )
 
 
-def _rows(mailing: Mailing, slot: Slot, reason: Any, *, registration_id: Any) -> Select[Any]:
+def rows(mailing: Mailing, slot: Slot, reason: Any, *, registration_id: Any) -> Select[Any]:
+    """The columns of a delivery for each subscriber; `reason` is null for those who are to be mailed."""
     state_type = word(DeliveryState)
     state = case(
         (reason.is_(None), literal(DeliveryState.PENDING, state_type)),

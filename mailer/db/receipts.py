@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, case, cast, func, null, select
 from sqlalchemy.orm import Session, aliased
 
-from mailer.db.audience import Slot, _rows
+from mailer.db.audience import Slot, rows
 from mailer.db.mailings import LEFT_OUT, REACHED, WAITING, Delivery, Mailing
 from mailer.db.people import Subscriber, Subscription
 from mailer.db.programme import Registration
@@ -44,10 +44,10 @@ class Receipt:
 
 def receipt(session: Session, mailing_id: int) -> Receipt:
     """Count the mailing's rows, all at the same moment."""
-    rows = session.execute(
+    counted = session.execute(
         select(Delivery.state, func.count()).where(Delivery.mailing_id == mailing_id).group_by(Delivery.state)
     )
-    counts = {row[0]: int(row[1]) for row in rows}
+    counts = {row[0]: int(row[1]) for row in counted}
 
     def total(states: frozenset[DeliveryState]) -> int:
         return sum(count for state, count in counts.items() if state in states)
@@ -90,7 +90,7 @@ def audience_of(mailing_id: int, part: ReceiptPart) -> Callable[[Mailing, Slot],
             else_=null(),
         )
         return (
-            _rows(mailing, slot, reason, registration_id=cast(null(), Registration.id.type))
+            rows(mailing, slot, reason, registration_id=cast(null(), Registration.id.type))
             .join(earlier, earlier.subscriber_id == Subscriber.id)
             .outerjoin(
                 Subscription,
