@@ -51,3 +51,7 @@ clean: ## Remove what was made here, but never var/, which holds people
 .PHONY: bench
 bench: dev ## The speed tables, about 12 minutes (ARGS=quick: under two; ARGS=profile: where CPU goes)
 	@$(BIN)/python -m bench $(ARGS)
+
+.PHONY: drill
+drill: dev packages ## Real processes under every fault, about 25 minutes (ARGS=quick: under three; ARGS='--only "term"')
+	@$(BIN)/python -m drills $(ARGS)

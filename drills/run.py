@@ -5,6 +5,7 @@ allows. Everything it needs is here: processes to signal, a sink to script, a cl
 move, a database to look into.
 """
 
+import contextlib
 import os
 import random
 import re
@@ -70,7 +71,7 @@ class Run:
         self.sink = SinkProcess(self.folder, chunking=chunking)
         self.journals = Keeper(self.data / "journals", self.folder / "journals")
         self.processes: dict[str, Process] = {}
-        self.mailing = 0
+        self.mailing = self.published = 0
         self.healed_at = time.monotonic()
         self.recovery: float | None = None
         self.variables = {
@@ -185,6 +186,7 @@ class Run:
                 session.flush()
                 session.get_one(Mailing, mailing.id).policy = policy  # type: ignore[assignment]
             self.mailing = mailing.id
+        self.published += 1
 
     def now(self) -> datetime:
         return datetime.now(UTC)
@@ -239,15 +241,14 @@ class Run:
         self.sql("UPDATE lanes SET closed_until = now() WHERE closed_until > now()")
 
     def settled(self) -> bool:
-        """True when nothing of the mailing is open and no doubt waits to be tried again."""
+        """True when nothing is open and no doubt waits to be tried again."""
         rows = self.sql(
             "SELECT count(*) FILTER (WHERE d.state IN ('pending', 'deferred', 'claimed')), "
             "count(*) FILTER (WHERE d.state = 'in_doubt' AND m.policy = 'retry' AND m.state <> 'cancelled'), "
-            "count(*) FROM mailings m LEFT JOIN deliveries d ON d.mailing_id = m.id WHERE m.id = :mailing",
-            mailing=self.mailing,
+            "count(*) FROM mailings m LEFT JOIN deliveries d ON d.mailing_id = m.id"
         )
         still_open, to_retry, known = rows[0]
-        return known >= self.readers and not still_open and not to_retry
+        return known >= self.published * self.readers and not still_open and not to_retry
 
     def finish(self, seconds: float = 60.0) -> None:
         """Move the clock until everything is settled; notes how long that took after the fault was over."""
@@ -277,12 +278,15 @@ class Keeper:
     def _keep(self) -> None:
         while not self._over.wait(0.01):
             for path in self._folder.glob("[!.]*"):
-                name = self._kept / path.name
-                if not name.exists():
-                    try:
-                        os.link(path, name)
-                    except OSError:
-                        continue
+                with contextlib.suppress(OSError):
+                    self._link(path, self._kept / path.name)
+
+    def _link(self, path: Path, name: Path) -> None:
+        if name.exists() and name.samefile(path):
+            return
+        draft = name.with_name(f".{name.name}")  # the owner may have put a shorter file in its place
+        os.link(path, draft)
+        draft.replace(name)
 
     def unanswered(self) -> set[int]:
         """Deliveries with a dot record and no reply record in the journal of a process that is dead."""

@@ -64,14 +64,15 @@ class Site:
         migrate.migrate(house.database)
         now = datetime.now(UTC)
         for first in range(0, readers, 500):
-            _add_readers(house, range(first, min(first + 500, readers)), now)
-        _add_statement(house, "short", "Its words.", now)
-        _add_statement(house, "long", LONG_BODY, now)
+            add_readers(house, range(first, min(first + 500, readers)), now)
+        add_statement(house, "short", "Its words.", now)
+        add_statement(house, "long", LONG_BODY, now)
         house.database.engine.dispose()
         return name
 
 
-def _add_readers(house: House, numbers: range, now: datetime) -> None:
+def add_readers(house: House, numbers: range, now: datetime) -> None:
+    """Confirmed readers of all statements, in several languages and at several sites."""
     with house.database.write() as session:
         topic = people.topic(session, "statements")
         for number in numbers:
@@ -95,7 +96,8 @@ def _add_readers(house: House, numbers: range, now: datetime) -> None:
             )
 
 
-def _add_statement(house: House, slug: str, body: str, now: datetime) -> None:
+def add_statement(house: House, slug: str, body: str, now: datetime) -> None:
+    """A statement that waits to be published."""
     with house.database.write() as session:
         statement = Statement(key=slug, slug=slug, language="en", dated=date(2021, 7, 17), created_at=now)
         session.add(statement)

@@ -2,14 +2,17 @@
 
 import signal
 import time
+from collections.abc import Callable
 
-from drills.faults import Fault
+from drills.faults import Fault, Play
 from drills.proxy import Proxy
 from drills.run import Allowed, Run
 
+Step = Callable[[Run], None]
+
 
 def _flushed(run: Run) -> Allowed:
-    run.sink.slow_down(0.005)
+    run.sink.slow_down(0.01)
     run.start()
     run.publish()
     with run.site.redis.client() as client:
@@ -20,30 +23,34 @@ def _flushed(run: Run) -> Allowed:
     return Allowed()
 
 
-def _stopped(run: Run) -> Allowed:
-    run.sink.slow_down(0.005)
-    run.start()
-    run.publish()
-    run.wait_for(run.some(0.05, 0.5))
-    run.site.redis.stop()
-    time.sleep(run.rng.uniform(1, 3))
-    run.site.redis.start()
-    run.broken()
-    return Allowed()
+def _during(begin: Step, end: Step) -> Play:
+    """The fault begins in the midst of one mailing, and the next is announced while it lasts."""
+
+    def play(run: Run) -> Allowed:
+        run.sink.slow_down(0.005)
+        run.start()
+        run.publish()
+        run.wait_for(run.some(0, 0.5))
+        begin(run)
+        try:
+            run.publish("long")
+            time.sleep(run.rng.uniform(2, 3))
+        finally:
+            end(run)
+        run.broken()
+        return Allowed()
+
+    return play
 
 
-def _killed(run: Run) -> Allowed:
-    """SIGKILL and an empty restart, before anything was claimed and then in the midst."""
-    run.sink.slow_down(0.005)
-    run.start()
-    run.publish()
-    for share in (0, 0.3):
-        run.wait_for(int(share * run.readers))
-        run.site.redis.stop(signal.SIGKILL)
-        time.sleep(run.rng.uniform(0, 1))
-        run.site.redis.start()
-    run.broken()
-    return Allowed()
+def _refuse_writes(run: Run) -> None:
+    with run.site.redis.client() as client:
+        client.config_set("maxmemory", "1")
+
+
+def _accept_writes(run: Run) -> None:
+    with run.site.redis.client() as client:
+        client.config_set("maxmemory", "0")
 
 
 def _absent(run: Run) -> Allowed:
@@ -53,36 +60,6 @@ def _absent(run: Run) -> Allowed:
     run.publish()
     time.sleep(2)
     run.site.redis.start()
-    run.broken()
-    return Allowed()
-
-
-def _frozen(run: Run) -> Allowed:
-    run.sink.slow_down(0.005)
-    run.start()
-    run.publish()
-    run.wait_for(run.some(0, 0.5))
-    run.site.redis.send(signal.SIGSTOP)
-    try:
-        time.sleep(run.rng.uniform(2, 4))
-    finally:
-        run.site.redis.send(signal.SIGCONT)
-    run.broken()
-    return Allowed()
-
-
-def _full(run: Run) -> Allowed:
-    """It refuses every write, as with its memory limit reached."""
-    run.sink.slow_down(0.005)
-    with run.site.redis.client() as client:
-        run.start()
-        run.publish()
-        run.wait_for(run.some(0, 0.3))
-        client.config_set("maxmemory", "1")
-        try:
-            time.sleep(2)
-        finally:
-            client.config_set("maxmemory", "0")
     run.broken()
     return Allowed()
 
@@ -97,21 +74,34 @@ def _half_open(run: Run) -> Allowed:
         run.publish()
         run.wait_for(run.some(0, 0.3))
         proxy.silence(newcomers=True)
+        run.publish("long")
         time.sleep(2)
         proxy.heal(cut=False)
         run.broken()
-        run.finish(90)  # while the proxy is there
+        run.finish(300)  # while the proxy is there
     finally:
         proxy.close()
     return Allowed()
 
 
+def _start(run: Run) -> None:
+    run.site.redis.start()
+
+
+def _stop(run: Run) -> None:
+    run.site.redis.stop()
+
+
+def _signal(number: signal.Signals) -> Step:
+    return lambda run: run.site.redis.send(number)
+
+
 FAULTS = (
     Fault(name="redis flushed", play=_flushed),
-    Fault(name="redis stopped", play=_stopped),
-    Fault(name="redis killed", play=_killed),
+    Fault(name="redis stopped", play=_during(_stop, _start)),
+    Fault(name="redis killed", play=_during(lambda run: run.site.redis.stop(signal.SIGKILL), _start)),
     Fault(name="redis absent at the start", play=_absent),
-    Fault(name="redis frozen", play=_frozen),
-    Fault(name="redis full", play=_full),
+    Fault(name="redis frozen", play=_during(_signal(signal.SIGSTOP), _signal(signal.SIGCONT))),
+    Fault(name="redis full", play=_during(_refuse_writes, _accept_writes)),
     Fault(name="redis half-open", play=_half_open, slow=True),
 )

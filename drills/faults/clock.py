@@ -38,6 +38,6 @@ def _off_by(hours: int, *services: str) -> Play:
 FAULTS = (
     Fault(name="sender an hour ahead", play=_off_by(1, "worker-send")),
     Fault(name="sender an hour behind", play=_off_by(-1, "worker-send")),
-    Fault(name="planner and beat an hour ahead", play=_off_by(1, "worker-plan", "beat"), slow=True),
-    Fault(name="planner and beat an hour behind", play=_off_by(-1, "worker-plan", "beat"), slow=True),
+    Fault(name="planner an hour ahead", play=_off_by(1, "worker-plan"), slow=True),
+    Fault(name="planner an hour behind", play=_off_by(-1, "worker-plan"), slow=True),
 )

@@ -1,12 +1,24 @@
 """SIGKILL: at each named point of the corridor, at random moments, of one process or of all."""
 
+import secrets
 import signal
 import time
+from pathlib import Path
 
 from drills.faults import Fault, Play
 from drills.run import SERVICES, Allowed, Run
 from drills.servers import wait_until
 from mailer.failpoints import VARIABLE, Failpoint
+from mailer.smtp.journal_format import (
+    HEADER_SIZE,
+    RECORD_SIZE,
+    SALT_SIZE,
+    pack_header,
+    pack_record,
+    seed_of,
+    unpack_header,
+    unpack_record,
+)
 
 # The place is reached once per claim, per group of outcomes, or per mail; the rest of the counts is chance.
 _PER_CLAIM = {Failpoint.BEFORE_CLAIM, Failpoint.IN_CLAIM, Failpoint.AFTER_CLAIM}
@@ -29,7 +41,7 @@ def _at(place: Failpoint) -> Play:
     def play(run: Run) -> Allowed:
         run.start("worker-plan", "beat")
         run.start("worker-send", variables={VARIABLE: f"{place}:kill:{_count(run, place)}"})
-        run.sink.slow_down(0.003)
+        run.sink.slow_down(0.02 if place in _PER_GROUP else 0.003)
         policy = "retry" if run.seed % 3 == 0 else None
         run.publish("long" if place in _LONG else "short", policy=policy)
         if place in _ONCE:
@@ -99,10 +111,43 @@ def _planner(run: Run) -> Allowed:
     return Allowed(doubt=run.most_in_flight, from_journal=True)
 
 
+def _power_lost(run: Run) -> Allowed:
+    """The journal's last records were not on the disk yet: whatever was leased may have left."""
+    run.sink.slow_down(0.01)
+    run.start()
+    run.publish()
+    run.wait_for(run.some(0.2, 0.6))
+    run.signal("worker-plan", signal.SIGSTOP)  # until the journal is as a boot would find it
+    run.signal("worker-send", signal.SIGKILL)
+    for path in (run.data / "journals").glob("[!.]*.journal"):
+        _as_after_a_boot(path, lost=run.rng.randint(0, 40))
+    leased = run.count("claimed")
+    run.signal("worker-plan", signal.SIGCONT)
+    run.broken()
+    run.start("worker-send")
+    return Allowed(doubt=leased)
+
+
+def _as_after_a_boot(path: Path, *, lost: int) -> None:
+    """Give the journal another boot's id and take its last records away."""
+    octets = path.read_bytes()
+    head = octets[:HEADER_SIZE]
+    header = unpack_header(head)
+    salt = secrets.token_bytes(SALT_SIZE)
+    new = pack_header("0" * len(header.boot_id), header.worker, salt)
+    whole = len(octets) - (len(octets) - HEADER_SIZE) % RECORD_SIZE
+    packed = [octets[at : at + RECORD_SIZE] for at in range(HEADER_SIZE, whole, RECORD_SIZE)]
+    records = [record for one in packed if (record := unpack_record(one, header.seed)) is not None]
+    kept = records[: max(len(records) - lost, 0)]
+    again = [pack_record(one.kind, one.id, one.fence, seed_of(new), one.outcome) for one in kept]
+    path.write_bytes(new + b"".join(again))
+
+
 FAULTS = (
     *(Fault(name=f"kill {place}", play=_at(place)) for place in Failpoint),
     Fault(name="kill at random", play=_at_random, both=True),
     Fault(name="kill one of two", play=_one_of_two),
     Fault(name="kill everything", play=_everything),
     Fault(name="kill planner", play=_planner),
+    Fault(name="power lost", play=_power_lost, both=True),
 )

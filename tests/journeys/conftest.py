@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,21 +12,14 @@ from pathlib import Path
 
 import pytest
 import redis
-import yaml
 
+from drills.compose import commands, free_port
 from mailer import settings
 from mailer.services.house import House, open_house
 from tests.smtp_server import MailServer
 
-ROOT = Path(__file__).parents[2]
 MAILER = Path(sys.executable).with_name("mailer")
 PATIENCE = 90.0  # seconds until a state that does not come is given up
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
@@ -36,16 +28,6 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
     while not condition():
         assert time.monotonic() < end, f"it never came to this: {what}"
         time.sleep(0.05)
-
-
-def commands() -> dict[str, list[str]]:
-    """What docker-compose.yml runs in each container of ours, by service."""
-    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
-    return {
-        name: [str(word) for word in service["command"]]
-        for name, service in services.items()
-        if service.get("command") and service["command"][0] == "mailer"
-    }
 
 
 @pytest.fixture(scope="session")

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from drills.compose import ROOT, free_port
 from mailer import settings
 from mailer.services.house import found_house
-from tests.journeys.conftest import MAILER, ROOT, Installation, free_port, wait_until
+from tests.journeys.conftest import MAILER, Installation, wait_until
 from tests.journeys.test_processes import READERS, fill
 from tests.smtp_server import MailServer
 
