@@ -3,7 +3,8 @@
 At most `depth` LASTs are written whose reply was not read. Each transaction is
 led by its own RSET: a refused MAIL or RCPT before it makes its BDAT fail, and may
 leave a sender behind under which the next letter would go out (RFC 3030 2).
-A letter of many blocks goes by DATA, in a transaction of its own.
+A letter of many blocks goes by DATA, in a transaction of its own; so do all letters
+until the server's replies are known to be told apart.
 """
 
 from collections.abc import Callable
@@ -13,11 +14,13 @@ from mailer.failpoints import Failpoint
 from mailer.smtp.job import Job, mail_command, whole_lines
 from mailer.smtp.journal import Journal
 from mailer.smtp.limits import Limits
+from mailer.smtp.manners import Manners
 from mailer.smtp.outcome import Outcome, Reason
 from mailer.smtp.pipeline import BLOCK, Pipeline
 from mailer.smtp.reply import Reply
 from mailer.smtp.session import Session
 from mailer.smtp.steps import Step, is_yes
+from mailer.smtp.voice import Voice
 
 
 class BdatPipeline(Pipeline):
@@ -30,15 +33,30 @@ class BdatPipeline(Pipeline):
         limits: Limits,
         clock: Callable[[], float],
         journal: Journal | None = None,
-        depth: Callable[[], int],
+        manners: Manners,
+        voice: Voice,
     ) -> None:
-        """`depth` is asked whenever there is room for more."""
-        super().__init__(session, limits=limits, clock=clock, journal=journal)
-        self._depth = depth
+        """The depth of `manners` may change meanwhile; it holds for what is begun from then on."""
+        super().__init__(session, limits=limits, clock=clock, journal=journal, letters=manners.letters)
+        self._manners = manners
+        self._voice = voice
         self._open_lasts = 0  # written, and no reply read
-        self._large: Job | None = None  # it goes by DATA, and its dot is not written
+        self._by_data: Job | None = None  # it goes by DATA, and its dot is not written
 
     # --- replies
+
+    def _nod(self, reply: Reply) -> bool:
+        if not self._expected:
+            return False
+        step, job = self._expected[0]
+        if job is None or job.refusal is not None:
+            return False
+        if not self._voice.is_known:
+            self._voice.learn(step, reply)
+        elif self._voice.is_clear and not self._voice.agrees(step, reply):
+            self._break(Reason.PROTOCOL)
+            return True
+        return super()._nod(reply)
 
     def _answer_dot(self, job: Job, reply: Reply) -> None:
         """The reply that decides; a letter whose envelope was refused had its answer before."""
@@ -56,17 +74,20 @@ class BdatPipeline(Pipeline):
         self._needs_reset = self._needs_reset or not is_yes(reply)
 
     def _settle(self, job: Job, outcome: Outcome) -> None:
-        if job is self._large:
-            self._large = None
+        if job is self._by_data:
+            self._by_data = None
         super()._settle(job, outcome)
 
     # --- letters
 
     def _send_more(self) -> None:
         """By the half of the depth: several letters to a write, and the server is never idle."""
-        depth = self._depth()
+        if not self._voice.is_clear:
+            super()._send_more()
+            return
+        depth = self._manners.depth
         self._ledger.flush_refusals()
-        if self._large is None and self._open_lasts <= depth // 2:
+        if self._by_data is None and self._open_lasts <= depth // 2:
             self._send_group(depth - self._open_lasts)
         self._ledger.flush()
 
@@ -79,7 +100,6 @@ class BdatPipeline(Pipeline):
         # The journal's failure has told each of them by itself.
         octets = self._transactions(jobs) if jobs and self._ledger.record_dots(jobs) is None else []
         if large is not None:
-            self._large = large
             self._needs_reset = self._needs_reset or bool(self._expected)
             octets.append(self._begin(large))
         if octets:
@@ -130,8 +150,15 @@ class BdatPipeline(Pipeline):
         self._write(octets[len(octets) // 2 :])
         self._reach_after_dots(lasts)
 
+    # --- by DATA
+
+    def _begin(self, job: Job) -> bytes:
+        self._by_data = job
+        return super()._begin(job)
+
     def _following(self, now: float) -> bytes:
-        """After the dot of a large letter: nothing yet; the next group is begun by itself."""
-        self._large = None
+        """After the dot of a letter that went by DATA: a group is begun by itself, or its reply awaited."""
+        self._by_data = None
         self._open_lasts += 1
-        return b""
+        one_by_one = self._voice.is_known and not self._voice.is_clear
+        return super()._following(now) if one_by_one else b""

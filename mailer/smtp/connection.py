@@ -76,6 +76,10 @@ class Connection(asyncio.Protocol, ABC):
         """True when the connection has served its time and should make way for a fresh one."""
         return self._retiring or self._loop.time() - self._born > self._limits.reuse
 
+    def retire(self) -> None:
+        """Start nothing new; it ends once all is answered."""
+        self._retiring = True
+
     def drop(self) -> None:
         """Close at once; what has no reply is settled as lost."""
         self._break(Reason.STOPPED)

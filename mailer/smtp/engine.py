@@ -13,18 +13,24 @@ import re
 import ssl
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import uvloop
 
+from mailer.smtp.direct import Direct
+from mailer.smtp.doors import Doors
 from mailer.smtp.fleet import Fleet
+from mailer.smtp.hosts import Roads
 from mailer.smtp.journal import Journal
 from mailer.smtp.letter import Letter, boottime
 from mailer.smtp.limits import Limits
+from mailer.smtp.manners import Manners
 from mailer.smtp.outcome import Outcome, Phase, Reason, unanswered
-from mailer.smtp.pool import Manners, Pool
+from mailer.smtp.pace import LaneLimits, limits_of
+from mailer.smtp.pool import Pool
 from mailer.smtp.relay import Relay
 from mailer.smtp.session import Refusal, Session, open_session, tls_context
-from mailer.smtp.stream import Stream
+from mailer.smtp.stream import Carrier, Stream
 
 _EHLO_NAME = re.compile(
     r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f.:Iv]+\])\Z", re.IGNORECASE
@@ -52,21 +58,9 @@ class Engine:
             raise ValueError("the EHLO name must be a host name such as mail.example.org, or an [IP address]")
         limits = limits or Limits()
         relays = [relay] if isinstance(relay, Relay) else list(relay)
-        self._fleet = Fleet(
+        self._carrier: Carrier = Fleet(
             [
-                (
-                    Pool(
-                        str(one),
-                        _door(one, ehlo_name, limits),
-                        manners=Manners(
-                            connections=connections or one.connections, depth=one.depth, chunking=one.chunking
-                        ),
-                        limits=limits,
-                        clock=clock,
-                        journal=journal,
-                    ),
-                    one.weight,
-                )
+                (_pool(one, connections, _door(one, ehlo_name, limits), limits, clock, journal), one.weight)
                 for one in relays
             ]
         )
@@ -76,6 +70,35 @@ class Engine:
         self._stream: Stream | None = None
         self._abandoned = False
         self._closed = False
+
+    @classmethod
+    def direct(
+        cls,
+        roads: Roads,
+        *,
+        ehlo_name: str,
+        journal: Journal | None = None,
+        limits: Limits | None = None,
+        clock: Callable[[], float] = boottime,
+        limits_of: Callable[[str], LaneLimits] = limits_of,
+        ca: Path | None = None,
+    ) -> "Engine":
+        """An engine without a relay: each letter goes to a host of its recipient's domain.
+
+        `roads` is asked on the engine's thread alone. `limits_of` says what this process may ask
+        of a site. `ca` is a private authority for hosts that must prove themselves.
+        """
+        engine = cls((), ehlo_name=ehlo_name)
+        limits = limits or Limits()
+        engine._carrier = Direct(
+            roads,
+            Doors(ehlo_name=ehlo_name, limits=limits, ca=ca),
+            limits=limits,
+            clock=clock,
+            journal=journal,
+            limits_of=limits_of,
+        )
+        return engine
 
     def open(self) -> Stream:
         """A stream of letters through this engine; one at a time.
@@ -91,8 +114,8 @@ class Engine:
                         "the engine is sending already: read all outcomes first, or use a second engine"
                     )
                 self._stream.close()
-            stream = Stream(self._ready_loop(), self._fleet)
-            self._fleet.attach(stream)
+            stream = Stream(self._ready_loop(), self._carrier)
+            self._carrier.attach(stream)
             self._stream, self._abandoned = stream, False
             return stream
 
@@ -119,7 +142,7 @@ class Engine:
 
     def resting(self) -> Mapping[str, Outcome]:
         """The relays that are left alone for now, and why: a refused login, a quota, no answer."""
-        return self._fleet.resting()
+        return self._carrier.resting()
 
     def close(self) -> None:
         """Stop, wait for open dots within their limit, say QUIT, and end the thread. Can be called twice."""
@@ -132,7 +155,7 @@ class Engine:
             if self._stream is not None:
                 with contextlib.suppress(Exception):  # was raised to whoever asked for outcomes
                     self._stream.close()
-            asyncio.run_coroutine_threadsafe(self._fleet.close(), loop).result()
+            asyncio.run_coroutine_threadsafe(self._carrier.close(), loop).result()
             loop.call_soon_threadsafe(loop.stop)
             thread.join()
             loop.close()
@@ -161,6 +184,20 @@ class Engine:
             if not finished:
                 self._abandoned = stream is self._stream
                 stream.stop()
+
+
+def _pool(
+    relay: Relay,
+    connections: int | None,
+    door: Callable[[], Awaitable[Session]],
+    limits: Limits,
+    clock: Callable[[], float],
+    journal: Journal | None,
+) -> Pool:
+    manners = Manners(
+        connections=connections or relay.connections, depth=relay.depth, chunking=relay.chunking
+    )
+    return Pool(str(relay), door, manners=manners, limits=limits, clock=clock, journal=journal)
 
 
 def _door(relay: Relay, ehlo_name: str, limits: Limits) -> Callable[[], Awaitable[Session]]:

@@ -40,8 +40,11 @@ class Pipeline(Connection):
         clock: Callable[[], float],
         journal: Journal | None = None,
         lock_step: bool = False,
+        letters: int | None = None,
     ) -> None:
+        """`letters` is the most that this connection may carry."""
         super().__init__(session, limits)
+        self._letters_left = letters
         self._features = session.features
         self._pipelined = session.features.pipelining and not lock_step
         self._clock = clock
@@ -167,9 +170,15 @@ class Pipeline(Connection):
                 return None
             outcome = unfit(job, self._features) if job.utf8 or job.eight_bit else None
             if outcome is None:
+                self._count_letter()
                 return job
             source.settle(job, outcome)
         return None
+
+    def _count_letter(self) -> None:
+        if self._letters_left is not None:
+            self._letters_left -= 1
+            self._retiring = self._retiring or self._letters_left <= 0
 
     def _begin(self, job: Job) -> bytes:
         """The bytes that open a letter's DATA transaction; in lock-step only the first command of it."""

@@ -8,14 +8,15 @@ Lives on the engine's thread.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from mailer.smtp.bdat import BdatPipeline
 from mailer.smtp.journal import Journal
 from mailer.smtp.limits import Limits
+from mailer.smtp.manners import Manners
 from mailer.smtp.outcome import HOST_PAUSE, Fault, Outcome, Reason, Verdict, decided_here
 from mailer.smtp.pipeline import Pipeline
 from mailer.smtp.session import Refusal, Session
+from mailer.smtp.voice import Voice
 from mailer.smtp.waiting import Waiting
 
 _LOCK_STEP_FOR = 24 * 3600.0  # seconds a host gets one command at a time after it broke the protocol
@@ -23,15 +24,6 @@ _FRUITLESS_CONNECTIONS = 3  # lost in a row without an answer for any letter: th
 _CROWDED_FOR = 60.0  # seconds without a further connection after one was refused beside others
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Manners:
-    """How much may be asked of a host at once: connections, and BDAT transactions in flight on each."""
-
-    connections: int
-    depth: int = 1
-    chunking: bool = True
 
 
 class Pool:
@@ -56,31 +48,55 @@ class Pool:
         self._clock = clock
         self._journal = journal
         self._failed: Callable[[BaseException], None] = lambda _: None
+        self._freed: Callable[[], None] = lambda: None
         self._idle: list[Pipeline] = []
         self._busy: set[Pipeline] = set()
         self._serving: set[asyncio.Task[None]] = set()
         self._farewells: set[asyncio.Task[None]] = set()
+        self._voice = Voice()
         self._let_in = False  # the host took our last attempt at a connection
         self._refusal: Outcome | None = None
         self._fruitless = 0
         self._crowded_until = self._lock_step_until = float("-inf")
 
-    def serve(self, waiting: Waiting, failed: Callable[[BaseException], None]) -> None:
-        """Take letters from here from now on; `failed` hears of errors of our own."""
+    def serve(
+        self,
+        waiting: Waiting,
+        failed: Callable[[BaseException], None],
+        freed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Take letters from here from now on.
+
+        `failed` hears of errors of our own, `freed` that a connection is not at work any more.
+        """
         self.waiting = waiting
         self._failed = failed
+        self._freed = freed
+
+    @property
+    def is_unused(self) -> bool:
+        """True when nothing waits, works or is kept here."""
+        self._idle = [pipeline for pipeline in self._idle if not pipeline.over]
+        return not (self.waiting.in_hand or self._serving or self._idle or self._farewells)
 
     def wake(self) -> None:
         """Letters wait: put connections to work, as many as there may be."""
-        allowed = self._manners.connections
-        if not self._let_in:
-            allowed = 1
-        elif asyncio.get_running_loop().time() < self._crowded_until:
-            allowed = max(1, len(self._serving))
-        for _ in range(min(allowed - len(self._serving), len(self.waiting))):
+        room = self._manners.room
+        if not self._let_in or asyncio.get_running_loop().time() < self._crowded_until:
+            room = min(room, 1 - len(self._serving))
+        for _ in range(min(room, len(self.waiting))):
             task = asyncio.get_running_loop().create_task(self._serve())
             self._serving.add(task)
+            self._manners.serving += 1
             task.add_done_callback(self._served)
+
+    def heard(self, outcome: Outcome) -> None:
+        """What became of a letter: the host may be given more to do, or less from now on."""
+        if not self._manners.heard(outcome):
+            return
+        for pipeline in list(self._busy)[: max(0, -self._manners.room)]:
+            pipeline.retire()
+        self.wake()
 
     async def close(self) -> None:
         """Say QUIT on every connection, and cut those on which withdrawn letters still wait for replies."""
@@ -99,7 +115,7 @@ class Pool:
 
     async def _serve(self) -> None:
         """A lost connection is replaced while letters wait and the host lets us in."""
-        while self.waiting:
+        while self.waiting and self._manners.room >= 0:
             try:
                 pipeline = await self._connection()
             except Refusal as refusal:
@@ -126,6 +142,7 @@ class Pool:
 
     def _served(self, task: asyncio.Task[None]) -> None:
         self._serving.discard(task)
+        self._manners.serving -= 1
         if task.cancelled():
             return
         if (error := task.exception()) is not None:
@@ -139,6 +156,7 @@ class Pool:
             self.waiting.refuse(refusal)
         elif self.waiting:
             self.wake()
+        self._freed()
 
     async def _connection(self) -> Pipeline:
         """A kept connection, or one attempt at a new one; raises Refusal."""
@@ -152,14 +170,21 @@ class Pool:
         lock_step = asyncio.get_running_loop().time() < self._lock_step_until
         features = session.features
         if self._manners.chunking and features.chunking and features.pipelining and not lock_step:
-            return BdatPipeline(session, limits=limits, clock=clock, journal=journal, depth=self._depth)
-        return Pipeline(session, limits=limits, clock=clock, journal=journal, lock_step=lock_step)
-
-    def _depth(self) -> int:
-        return self._manners.depth
+            return BdatPipeline(
+                session, manners=self._manners, voice=self._voice, limits=limits, clock=clock, journal=journal
+            )
+        return Pipeline(
+            session,
+            limits=limits,
+            clock=clock,
+            journal=journal,
+            lock_step=lock_step,
+            letters=self._manners.letters,
+        )
 
     def _release(self, pipeline: Pipeline) -> None:
         if pipeline.broke_protocol:
+            self._voice = Voice()
             self._lock_step_until = asyncio.get_running_loop().time() + _LOCK_STEP_FOR
             _log.warning("smtp_protocol_error")
         if pipeline.over:

@@ -10,7 +10,7 @@ import asyncio
 import os
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -77,9 +77,30 @@ async def open_session(
 ) -> Session:
     """Connect and greet, secure, log in; raises Refusal, and closes whatever was open then."""
     sock = await _connect(relay, limits)
-    handshake = _Handshake(relay, ehlo_name, limits, context, sock)
+    return await shake_hands(sock, relay, ehlo_name=ehlo_name, limits=limits, context=context)
+
+
+async def shake_hands(
+    sock: socket.socket,
+    relay: Relay,
+    *,
+    ehlo_name: str,
+    limits: Limits,
+    context: ssl.SSLContext | None,
+    opportunistic: bool = False,
+    is_proven: Callable[[ssl.SSLObject | None], bool] = lambda _: True,
+) -> Session:
+    """Greet, secure and log in over a connected socket; raises Refusal, and closes it then.
+
+    With `opportunistic` STARTTLS is used only where it is offered; `is_proven` has the last
+    word on what came of it, before any letter.
+    """
+    handshake = _Handshake(relay, ehlo_name, limits, context, sock, opportunistic=opportunistic)
     try:
-        return await handshake.run()
+        session = await handshake.run()
+        if not is_proven(cast(ssl.SSLObject | None, session.transport.get_extra_info("ssl_object"))):
+            raise Refusal(unanswered(Phase.TLS, Reason.NO_TLS, text="the host cannot prove who it is"))
+        return session
     except BaseException as error:
         handshake.abandon()
         if isinstance(error, Exception) and not isinstance(error, Refusal):
@@ -135,11 +156,14 @@ class _Handshake:
         limits: Limits,
         context: ssl.SSLContext | None,
         sock: socket.socket,
+        *,
+        opportunistic: bool,
     ) -> None:
         self.phase = Phase.TLS if relay.tls is Tls.IMPLICIT else Phase.GREETING
         self._relay = relay
         self._limits = limits
         self._context = context
+        self._opportunistic = opportunistic
         self._sock = sock
         self._client = aiosmtplib.SMTP(
             # With a socket given, the host name is only what the certificate must carry.
@@ -182,6 +206,8 @@ class _Handshake:
         client = self._client
         self.phase = Phase.TLS
         if not client.supports_extension("starttls"):
+            if self._opportunistic:
+                return
             raise Refusal(
                 unanswered(
                     Phase.TLS, Reason.NO_TLS, text="the relay does not offer STARTTLS", retry_after=HOST_PAUSE

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
@@ -33,6 +33,12 @@ class Carrier(Protocol):
 
     def release(self, ids: Collection[int] | None) -> list[Item]:
         """Hand back the letters without a dot, all or those with these ids."""
+
+    def resting(self) -> Mapping[str, Outcome]:
+        """What is left alone for now, by its name, and why. May be asked from any thread."""
+
+    async def close(self) -> None:
+        """Say goodbye on every connection."""
 
 
 class _Stop:

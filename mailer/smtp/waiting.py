@@ -51,19 +51,26 @@ class Waiting:
         stream: Listener,
         refused: Callable[[Outcome], None],
         elsewhere: Callable[[], bool] = lambda: False,
+        heard: Callable[[Outcome], None] | None = None,
     ) -> None:
-        """`refused` hears that nothing goes here for now.
+        """`refused` hears that nothing goes here for now, `heard` what became of each letter on a connection.
 
         `elsewhere` says whether a letter that was refused with its relay may go to another.
         """
         self._stream = stream
         self._refused = refused
         self._elsewhere = elsewhere
+        self._heard = heard
         self._queue: deque[Item | Job] = deque()
         self._open: dict[int, Job | None] = {}  # every letter in here; a job once a connection took it
 
     def __len__(self) -> int:
         return len(self._queue)
+
+    @property
+    def in_hand(self) -> int:
+        """How many wait or are on connections."""
+        return len(self._open)
 
     def put(self, items: Collection[Item]) -> None:
         self._queue.extend(items)
@@ -113,6 +120,8 @@ class Waiting:
             self._queue.appendleft(job)
 
     def settle(self, job: Job, outcome: Outcome) -> None:
+        if self._heard is not None:
+            self._heard(outcome)
         refused = outcome.fault is Fault.RELAY
         if self._open.get(job.id) is job and not (refused and not job.dotted and self._elsewhere()):
             del self._open[job.id]
@@ -140,17 +149,21 @@ def _held_back(job: Job, now: float) -> Outcome | None:
 
 
 def _ready(item: Item) -> Job | Outcome:
-    """The letter ready for the wire, or what became of it. A draft that fails does so alone."""
+    """The letter ready for the wire, or what became of it."""
+    letter = composed(item)
+    return prepare(letter) if isinstance(letter, Letter) else letter
+
+
+def composed(item: Item) -> Letter | Outcome:
+    """The letter itself, or that of a draft. A draft that fails does so alone."""
     if isinstance(item, Letter):
-        return prepare(item)
+        return item
     try:
         letter = item.compose()
     except Exception as error:
         _log.error("smtp_draft_failed", extra={"delivery": item.id, "error": type(error).__name__})
         return _UNFIT
-    if isinstance(letter, Outcome):
-        return letter
-    if letter.id != item.id:
+    if isinstance(letter, Letter) and letter.id != item.id:
         _log.error("smtp_draft_failed", extra={"delivery": item.id, "error": "another letter's id"})
         return _UNFIT
-    return prepare(letter)
+    return letter

@@ -399,12 +399,16 @@ class Wire:
                 elif reply.startswith(b"2"):
                     self.server.taken.append((sender, recipient, letter))
                     sender = recipient = 0
+            elif word == "DATA" and not recipient:
+                reply = b"503 5.5.1 no valid recipients\r\n"
             elif word == "DATA":
                 self.send(b"354 go ahead\r\n")
-                found = _ID.search(self.body())
-                self.server.taken.append((sender, recipient, int(found[1]) if found else 0))
+                self.body()
+                letter = self.server.bodies.pop()
+                reply = answer("last", letter) or b"250 2.0.0 taken %d\r\n" % letter
+                if reply.startswith(b"2"):
+                    self.server.taken.append((sender, recipient, letter))
                 sender = recipient = 0
-                reply = b"250 2.0.0 taken\r\n"
             else:
                 reply = b"221 bye\r\n"
             self.send(reply)

@@ -1,0 +1,223 @@
+"""Direct delivery: each letter to a host of its recipient's domain, a pool for each receiving site.
+
+A host that cannot be reached is passed over for a while and the next one is tried;
+when all are passed over the letters come back deferred. What one site does concerns
+no other's letters: nothing here is ever a fault of "the relay". Lives on the engine's
+thread.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Collection, Coroutine, Mapping
+from dataclasses import replace
+from typing import Any
+
+from mailer.smtp.doors import Doors
+from mailer.smtp.hosts import Host, Road, Roads
+from mailer.smtp.job import prepare
+from mailer.smtp.journal import Journal
+from mailer.smtp.letter import Letter
+from mailer.smtp.limits import Limits
+from mailer.smtp.manners import SiteManners
+from mailer.smtp.outcome import HOST_PAUSE, Fault, Outcome, Reason, Verdict, decided_here
+from mailer.smtp.pace import LaneLimits
+from mailer.smtp.pool import Pool
+from mailer.smtp.session import Refusal, Session
+from mailer.smtp.stream import Stream
+from mailer.smtp.waiting import Item, Waiting, composed
+
+_LOOK_UPS = 32  # domains asked for at once
+_MAX_POOLS = 500  # beyond these, pools without work are forgotten
+_ALL_PASSED_OVER = decided_here(
+    Verdict.DEFERRED, Fault.LANE, Reason.CONNECT, text="no host of the domain could be reached lately"
+)
+
+Way = tuple[str, tuple[Host, ...]]  # a site, and its hosts whatever their order: what a pool is for
+
+
+class Direct:
+    """The pools of all receiving sites behind one stream."""
+
+    def __init__(
+        self,
+        roads: Roads,
+        doors: Doors,
+        *,
+        limits: Limits,
+        clock: Callable[[], float],
+        journal: Journal | None,
+        limits_of: Callable[[str], LaneLimits],
+    ) -> None:
+        self._roads = roads
+        self._doors = doors
+        self._limits = limits
+        self._clock = clock
+        self._journal = journal
+        self._limits_of = limits_of
+        self._stream: Stream | None = None
+        self._pools: dict[Way, Pool] = {}
+        self._manners: dict[str, SiteManners] = {}
+        self._passed_over: dict[tuple[str, int], tuple[float, Outcome]] = {}  # until, and why
+        self._unrouted: dict[str, dict[int, Letter]] = defaultdict(dict)  # by domain
+        self._routing: dict[str, asyncio.Task[None]] = {}
+        self._look_ups = asyncio.Semaphore(_LOOK_UPS)
+
+    def attach(self, stream: Stream) -> None:
+        self._stream = stream
+        for way, pool in self._pools.items():
+            self._open(way[0], pool, stream)
+
+    def put(self, items: Collection[Item]) -> None:
+        """Find the road of each domain. A draft is composed here: its recipient is not known before."""
+        for item in items:
+            letter = composed(item)
+            job = prepare(letter) if isinstance(letter, Letter) else letter
+            if isinstance(job, Outcome):
+                self._tell(item.id, job)
+                continue
+            letter = job.letter
+            domain = job.recipient.rpartition(b"@")[2].decode("ascii").lower()
+            self._unrouted[domain][letter.id] = letter
+            if domain not in self._routing:
+                self._routing[domain] = self._start(self._route(domain))
+
+    def release(self, ids: Collection[int] | None) -> list[Item]:
+        asked = None if ids is None else set(ids)
+        released: list[Item] = []
+        for waiting in self._unrouted.values():
+            gone = list(waiting) if asked is None else [number for number in waiting if number in asked]
+            released += [waiting.pop(number) for number in gone]
+        for pool in self._pools.values():
+            released += pool.waiting.release(ids)
+        return released
+
+    def resting(self) -> Mapping[str, Outcome]:
+        """The hosts that are passed over for now."""
+        now = self._clock()
+        known = dict(self._passed_over)
+        return {f"{address}:{port}": why for (address, port), (until, why) in known.items() if now < until}
+
+    async def close(self) -> None:
+        for task in self._routing.values():
+            task.cancel()
+        await asyncio.gather(*(pool.close() for pool in self._pools.values()))
+
+    # --- roads
+
+    def _start(self, routing: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(routing)
+        task.add_done_callback(self._routed)
+        return task
+
+    def _routed(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None and self._stream is not None:
+            self._stream.fail(error)
+
+    async def _route(self, domain: str) -> None:
+        try:
+            async with self._look_ups:
+                road = await self._roads.road(domain)
+        finally:
+            del self._routing[domain]
+            letters = self._unrouted.pop(domain, {})
+        if not letters:
+            return
+        if road.refusal is not None:
+            for number in letters:
+                self._tell(number, road.refusal)
+            return
+        pool = self._pool(road)
+        pool.waiting.put(list(letters.values()))
+        pool.wake()
+
+    def _pool(self, road: Road) -> Pool:
+        way = road.site, tuple(sorted(road.hosts, key=lambda host: (host.address, host.port, host.name)))
+        pool = self._pools.get(way)
+        if pool is None:
+            self._forget_unused()
+            pool = self._pools[way] = Pool(
+                road.site,
+                self._door(road.hosts),
+                manners=self._manners_of(road.site),
+                limits=self._limits,
+                clock=self._clock,
+                journal=self._journal,
+            )
+            if self._stream is not None:
+                self._open(road.site, pool, self._stream)
+        return pool
+
+    def _manners_of(self, site: str) -> SiteManners:
+        """One for all pools of a site: its limits are the site's."""
+        if site not in self._manners:
+            limits = self._limits_of(site)
+            self._manners[site] = SiteManners(
+                connections=limits.connections, letters=limits.mails_per_connection
+            )
+        return self._manners[site]
+
+    def _forget_unused(self) -> None:
+        if len(self._pools) < _MAX_POOLS:
+            return
+        self._pools = {way: pool for way, pool in self._pools.items() if not pool.is_unused}
+        sites = {site for site, _ in self._pools}
+        self._manners = {site: manners for site, manners in self._manners.items() if site in sites}
+        now = self._clock()
+        self._passed_over = {host: bad for host, bad in self._passed_over.items() if now < bad[0]}
+
+    def _open(self, site: str, pool: Pool, stream: Stream) -> None:
+        def refused(outcome: Outcome) -> None:
+            everywhere = outcome.reason is Reason.JOURNAL  # no site's fault: nothing may leave at all
+            for item in self.release(None) if everywhere else pool.waiting.release():
+                self._tell(item.id, outcome)
+
+        def freed() -> None:
+            for (other, _), sibling in self._pools.items():
+                if other == site and sibling is not pool:
+                    sibling.wake()
+
+        waiting = Waiting(self, refused=refused, heard=pool.heard)
+        pool.serve(waiting, stream.fail, freed)
+
+    # --- hosts
+
+    def _door(self, hosts: tuple[Host, ...]) -> Callable[[], Coroutine[Any, Any, Session]]:
+        """Tries the hosts in order; raises Refusal with the last one's reason when none lets us in."""
+
+        async def open_door() -> Session:
+            refusal: Outcome | None = None
+            for host in hosts:
+                until, _ = self._passed_over.get((host.address, host.port), (float("-inf"), None))
+                if self._clock() < until:
+                    continue
+                try:
+                    return await self._doors.open(host)
+                except Refusal as error:
+                    refusal = error.outcome
+                    self._passed_over[host.address, host.port] = self._clock() + HOST_PAUSE, refusal
+            raise Refusal(refusal or self._why_passed_over(hosts))
+
+        return open_door
+
+    def _why_passed_over(self, hosts: tuple[Host, ...]) -> Outcome:
+        known = [bad for host in hosts if (bad := self._passed_over.get((host.address, host.port)))]
+        if not known:
+            return _ALL_PASSED_OVER
+        until, why = min(known, key=lambda bad: bad[0])
+        return replace(why, retry_after=max(1.0, until - self._clock()))
+
+    # --- outcomes
+
+    @property
+    def stopping(self) -> bool:
+        return self._stream is None or self._stream.stopping
+
+    def tell(self, letter_id: int, outcome: Outcome) -> None:
+        self._tell(letter_id, outcome)
+
+    def _tell(self, letter_id: int, outcome: Outcome) -> None:
+        """What a site's host says of itself is the lane's fault: other sites' letters go on."""
+        if outcome.fault is Fault.RELAY and outcome.reason is not Reason.JOURNAL:
+            outcome = replace(outcome, fault=Fault.LANE)
+        if self._stream is not None:
+            self._stream.tell(letter_id, outcome)
