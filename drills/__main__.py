@@ -65,6 +65,7 @@ def play(site: Site, job: Job, *, readers: int, quick: bool) -> Result:
 
 
 def _audited(run: Run, job: Job, allowed: Allowed, problems: list[str]) -> Result:
+    problems = [*problems, *run.ended_by_themselves()]
     run.stop_everything()  # nothing may go on while the rows are read
     run.site.mend()
     found = Audit(run.house, run.sink.log).findings()

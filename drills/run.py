@@ -151,6 +151,11 @@ class Run:
     def died(self, name: str) -> bool:
         return self.processes[name].poll() is not None
 
+    def ended_by_themselves(self) -> list[str]:
+        """What should still run and does not, in words."""
+        ended = [(name, process.poll()) for name, process in self.processes.items()]
+        return [f"{name} ended by itself with {status}" for name, status in ended if status is not None]
+
     def stop_everything(self) -> None:
         """SIGKILL to all that runs, whatever it does."""
         for process in self.processes.values():

@@ -103,5 +103,5 @@ FAULTS = (
     Fault(name="redis absent at the start", play=_absent),
     Fault(name="redis frozen", play=_during(_signal(signal.SIGSTOP), _signal(signal.SIGCONT))),
     Fault(name="redis full", play=_during(_refuse_writes, _accept_writes)),
-    Fault(name="redis half-open", play=_half_open, slow=True),
+    Fault(name="redis half-open", play=_half_open),
 )

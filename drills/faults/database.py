@@ -48,14 +48,12 @@ def _before_settle(*, kill: bool) -> Play:
         run.publish()
         wait_until(lambda: run.stands_still("worker-send"), "the worker stops before it settles")
         run.site.postgresql.stop(signal.SIGQUIT)
-        if kill:
-            run.signal("worker-send", signal.SIGKILL)
-            run.start("worker-send")
-        else:
-            run.signal("worker-send", signal.SIGCONT)
+        run.signal("worker-send", signal.SIGKILL if kill else signal.SIGCONT)
         time.sleep(run.rng.uniform(0.5, 1.5))
         run.site.postgresql.start()
         run.broken()
+        if kill:
+            run.start("worker-send")
         return Allowed(doubt=run.most_in_flight if kill else 0, from_journal=kill)
 
     return play
