@@ -16,6 +16,7 @@ from kombu.exceptions import OperationalError
 from mailer.settings import current
 
 PATIENCE = 0.5  # seconds a hint may cost the one who gives it
+CONSUMER_PATIENCE = 5.0  # seconds until a link that has gone silent is dropped; a blocking read lasts one
 SILENCE = 5.0  # seconds without further tries after a broker failed: the sweep serves meanwhile
 LIFETIME = 86_400  # seconds until an unread hint is dropped; the reader's clock decides, and it may be wrong
 
@@ -52,8 +53,7 @@ def app() -> Celery:
     """The Celery application of a worker or beat: hints only, early acknowledged, nothing kept."""
     celery = _configured("mailer", set_as_current=True)
     if not current().embedded:
-        # Longer than a consumer's blocking read, shorter than anybody would wait for a half-open link.
-        celery.conf.broker_transport_options = _redis(socket_timeout=30)
+        celery.conf.broker_transport_options = _redis(socket_timeout=CONSUMER_PATIENCE)
         celery.conf.worker_disable_prefetch = True
     return celery
 
@@ -93,7 +93,7 @@ def _redis(*, socket_timeout: float) -> dict[str, Any]:
         "socket_timeout": socket_timeout,
         "socket_connect_timeout": PATIENCE,
         "socket_keepalive": True,
-        "health_check_interval": 15,
+        "health_check_interval": 3,
     }
 
 
