@@ -148,7 +148,8 @@ class BdatPipeline(Pipeline):
         self._write(octets[: len(octets) // 2])
         failpoints.reach(Failpoint.MID_BODY)
         self._write(octets[len(octets) // 2 :])
-        self._reach_after_dots(lasts)
+        for _ in range(lasts):
+            failpoints.reach(Failpoint.AFTER_DOT)
 
     # --- by DATA
 

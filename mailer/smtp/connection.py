@@ -9,6 +9,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections import deque
 
+from mailer import failpoints
 from mailer.smtp.job import Job
 from mailer.smtp.limits import Limits
 from mailer.smtp.outcome import Reason
@@ -38,6 +39,8 @@ class Connection(asyncio.Protocol, ABC):
         self.over = False
         self.broke_protocol = False
         self._transport.set_protocol(self)
+        if failpoints.armed:  # what is written leaves at once, and not at the end of the loop's round
+            self._transport.set_write_buffer_limits(high=0)
         if self._transport.is_closing():
             self.over = True
         self._loop.call_later(self._tick_every, self._tick)

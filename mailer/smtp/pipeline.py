@@ -279,7 +279,7 @@ class Pipeline(Connection):
         self._expected.append((Step.DOT, job))
         self._write(b"%b.\r\n%b" % (octets, self._following(now)))
         if failpoints.armed:
-            self._reach_after_dots(1)
+            failpoints.reach(Failpoint.AFTER_DOT)
 
     def _following(self, now: float) -> bytes:
         """What rides with the dot: the next letter's envelope."""
@@ -288,11 +288,6 @@ class Pipeline(Connection):
 
     def _why_held_back(self, job: Job, now: float) -> Outcome | None:
         return self._source.held_back(job, now) if self._source is not None else None
-
-    def _reach_after_dots(self, dots: int) -> None:
-        """After the loop has really written them: it does so at the end of its round."""
-        for _ in range(dots):
-            self._loop.call_soon(self._loop.call_soon, failpoints.reach, Failpoint.AFTER_DOT)
 
     # --- the end
 

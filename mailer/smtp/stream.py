@@ -86,7 +86,7 @@ class Stream:
         """The (id, outcome) pairs known by now; waits up to `timeout` seconds for the first, [] then."""
         with self._lock:
             known, self._kept = self._kept, []
-        if known or not self._open:
+        if known:
             return known
         with contextlib.suppress(Empty):
             known = self._next(timeout)
