@@ -75,9 +75,14 @@ def test_everything_settled_leaves_an_empty_file_and_closing_none(short: None, t
 def test_a_thousand_settled_letters_are_one_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     writes: list[int] = []
     real = os.write
+
+    def count(descriptor: int, data: bytes) -> int:
+        writes.append(len(data))
+        return real(descriptor, data)
+
     with Journal.open(tmp_path, "w") as journal:
         journal.about_to_send([(number, 1) for number in range(1000)])
-        monkeypatch.setattr(os, "write", lambda fd, data: (writes.append(len(data)), real(fd, data))[1])
+        monkeypatch.setattr(os, "write", count)
         journal.settled(range(1000))
     assert writes == [1000 * RECORD_SIZE]
 
@@ -209,9 +214,14 @@ def _die_at(folder: Path, place: str) -> None:
     patched: Any = {"rename": Path, "write": os, "fsync": os, "close": os}[place]
     if place == "write":
         real = os.write
-        os.write = lambda fd, data: (
-            real(fd, data) if len(data) < HEADER_SIZE else (real(fd, data[:99]), die())[0]
-        )
+
+        def half(descriptor: int, data: Any) -> int:
+            if len(data) >= HEADER_SIZE:
+                real(descriptor, data[:99])
+                die()
+            return real(descriptor, data)
+
+        os.write = half
     else:
         setattr(patched, place, die)
     stream_on(journal, 1000, 10_000)
