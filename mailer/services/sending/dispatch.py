@@ -143,14 +143,14 @@ class Dispatcher:
                     relays=tuple(self.way_out.lanes.values()),
                     busy=self._slices.busy,
                 )
+                # Here, so that whatever is wrong with reading a content gives the lease back with it.
+                mails = list(self.composer.mails(session, slice_, lease=lease, now=self.clock()))
         except SQLAlchemyError as problem:
             self._cannot_write(problem)
             return False
         if failpoints.armed:
             failpoints.reach(Failpoint.AFTER_CLAIM)
-        if slice_.held:
-            with self.house.database.read() as session:
-                mails = list(self.composer.mails(session, slice_, lease=lease, now=self.clock()))
+        if mails:
             self._slices.add(slice_.fence, lease, mails)
             self._feed(self._without_the_formless(mails))
         return slice_.worked
