@@ -175,25 +175,44 @@ class Composer:
         frames: dict[tuple[object, ...], Frame] = {}
         boottime = self.boottime()
         for candidate in slice_.held:
-            mailing = slice_.around.mailings[candidate.mailing_id]
-            symposium = slice_.around.symposia.get(mailing.symposium_id or 0)
-            registration = slice_.around.registrations.get(candidate.registration_id or 0)
-            language = language_of(candidate.languages or "[]")
-            told = _told(mailing, symposium, registration)
-            key = (mailing.id, language, told, symposium.changed_at if symposium else None)
-            frame = frames.get(key)
+            registration_id = candidate.registration_id
+            # To subscribers a mailing says the same in each language; an attendee's mail is looked at alone.
+            short = (candidate.mailing_id, candidate.languages)
+            frame = frames.get(short) if registration_id is None else None
+            registration = slice_.around.registrations.get(registration_id) if registration_id else None
             if frame is None:
-                frame = frames[key] = Frame(
-                    house=self.house,
-                    mailing=mailing,
-                    symposium=symposium,
-                    language=language,
-                    form=self._form(session, key, mailing, language, symposium, told),
-                    lease=lease,
-                    now=now,
-                    boottime=boottime,
-                )
+                frame = self._frame(session, slice_, candidate, registration, frames, (lease, now, boottime))
+                if registration_id is None:
+                    frames[short] = frame
             yield Mail(candidate, slice_.fence, frame, registration)
+
+    def _frame(
+        self,
+        session: Session,
+        slice_: Slice,
+        candidate: Candidate,
+        registration: Registration | None,
+        frames: dict[tuple[object, ...], Frame],
+        times: tuple[Lease, datetime, float],
+    ) -> Frame:
+        mailing = slice_.around.mailings[candidate.mailing_id]
+        symposium = slice_.around.symposia.get(mailing.symposium_id or 0)
+        language = language_of(candidate.languages or "[]")
+        told = _told(mailing, symposium, registration)
+        key = (mailing.id, language, told, symposium.changed_at if symposium else None)
+        if key not in frames:
+            lease, now, boottime = times
+            frames[key] = Frame(
+                house=self.house,
+                mailing=mailing,
+                symposium=symposium,
+                language=language,
+                form=self._form(session, key, mailing, language, symposium, told),
+                lease=lease,
+                now=now,
+                boottime=boottime,
+            )
+        return frames[key]
 
     def _form(
         self,
