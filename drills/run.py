@@ -235,11 +235,19 @@ class Run:
 
     def move_clock(self) -> None:
         """What waits for its next try waits no longer, and what rests is up again."""
-        self.sql(
-            "UPDATE deliveries SET due_at = now() WHERE due_at > now() AND (state = 'deferred' OR "
-            "state = 'in_doubt' AND mailing_id IN (SELECT id FROM mailings WHERE policy = 'retry'))"
+        self.change(
+            "due_at = now()",
+            "due_at > now() AND (state = 'deferred' OR "
+            "state = 'in_doubt' AND mailing_id IN (SELECT id FROM mailings WHERE policy = 'retry'))",
         )
         self.reopen()
+
+    def change(self, values: str, where: str = "true") -> None:
+        """Change deliveries, locking them in the order in which workers do."""
+        self.sql(
+            f"WITH chosen AS MATERIALIZED (SELECT id FROM deliveries WHERE {where} ORDER BY id FOR UPDATE) "
+            f"UPDATE deliveries SET {values} FROM chosen WHERE deliveries.id = chosen.id"
+        )
 
     def reopen(self) -> None:
         """Lanes and relays that rest have rested long enough."""

@@ -40,7 +40,7 @@ def _before_settle(*, kill: bool) -> Play:
     """Replies have come and are not written: the database goes away, and the worker too when `kill`."""
 
     def play(run: Run) -> Allowed:
-        run.sink.slow_down(0.003)
+        run.sink.slow_down(0.02)  # so that there are several groups
         run.start("worker-plan", "beat")
         run.start(
             "worker-send", variables={VARIABLE: f"{Failpoint.BEFORE_SETTLE}:stop:{run.rng.randint(1, 3)}"}

@@ -72,10 +72,7 @@ def _too_late(run: Run) -> Allowed:
     run.start()
     run.publish()
     run.wait_for(run.some(0.1, 0.3))
-    run.sql(
-        "UPDATE deliveries SET not_after = now() + interval '0.7 seconds' "
-        "WHERE state IN ('pending', 'deferred')"
-    )
+    run.change("not_after = now() + interval '0.7 seconds'", "state IN ('pending', 'deferred')")
     run.broken()
     run.finish()
     if run.count("expired") == 0:

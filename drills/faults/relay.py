@@ -185,7 +185,7 @@ def _all_day(run: Run) -> Allowed:
     wait_until(lambda: run.count("deferred") == run.readers or run.moved(), "all are put off", 60)
     for _ in range(6):
         before = run.sink.applied
-        run.sql("UPDATE deliveries SET not_after = not_after - interval '4 hours', due_at = now()")
+        run.change("not_after = not_after - interval '4 hours', due_at = now()")
         run.reopen()
         wait_until(lambda floor=before: run.sink.applied > floor or run.moved(), "they are tried again")  # type: ignore[misc]
         time.sleep(0.5)

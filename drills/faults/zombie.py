@@ -12,6 +12,7 @@ from mailer.failpoints import VARIABLE, Failpoint
 def _at(place: Failpoint, *, per_group: bool = False) -> Play:
     def play(run: Run) -> Allowed:
         run.start("worker-plan", "beat")
+        run.sink.slow_down(0.02 if per_group else 0.0)  # so that there are several groups
         count = run.rng.randint(1, 3) if per_group else run.some(0.1, 0.5)
         run.start("worker-send", variables={VARIABLE: f"{place}:stop:{count}"})
         run.publish(policy="retry" if run.seed % 3 == 0 else None)
