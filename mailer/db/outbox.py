@@ -139,7 +139,8 @@ def _read(session: Session, due: Select[Any], limit: int) -> list[Candidate]:
             & (Subscription.topic_id + 0 == Mailing.topic_id),
         )
     )
-    return [Candidate._make(row) for row in session.execute(statement)]
+    # The connection gives plain rows; the session would look for objects in each of them.
+    return [Candidate._make(row) for row in session.connection().execute(statement)]
 
 
 def surroundings(session: Session, candidates: Iterable[Candidate]) -> Surroundings:
