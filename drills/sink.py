@@ -21,6 +21,7 @@ import socket
 import struct
 import threading
 import time
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -66,13 +67,13 @@ class Sink:
             time.sleep(0.05)
             os.fdatasync(self._log)
 
-    def accept(self, sender: bytes, recipient: bytes, data: bytes) -> None:
+    def accept(self, sender: bytes, recipient: bytes, data: bytes, came_at: float) -> None:
         """Write a mail down. What is here was accepted, whatever becomes of the reply."""
         head = data.partition(b"\r\n\r\n")[0] + b"\r\n"
         found = {name: pattern.search(head) for name, pattern in _HEADER.items()}
         values = {name: match[1] if match else b"" for name, match in found.items()}
         entry = {
-            "at": time.time(),
+            "at": came_at,
             "sender": digest(sender),
             "message": digest(values[b"message-id"]),
             "date": digest(values[b"date"]),
@@ -104,6 +105,8 @@ class Visit(asyncio.Protocol):
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self._input = bytearray()
+        self._came: deque[tuple[int, float]] = deque()  # how many octets had come by when
+        self._octets_in = self._octets_read = 0
         self._more = asyncio.Event()
         self._gone = False
         self._out = bytearray()
@@ -123,6 +126,8 @@ class Visit(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._input += data
+        self._octets_in += len(data)
+        self._came.append((self._octets_in, time.time()))
         self._more.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -156,23 +161,25 @@ class Visit(asyncio.Protocol):
     async def _line(self) -> bytes:
         while (end := self._input.find(b"\r\n")) < 0:
             await self._wait()
-        line = bytes(self._input[:end])
-        del self._input[: end + 2]
-        return line
+        return self._take(end + 2)[:-2]
 
     async def _octets(self, number: int) -> bytes:
         while len(self._input) < number:
             await self._wait()
-        octets = bytes(self._input[:number])
-        del self._input[:number]
-        return octets
+        return self._take(number)
 
     async def _until_dot(self) -> bytes:
         while (end := (b"\r\n" + self._input).find(b"\r\n.\r\n")) < 0:
             await self._wait()
-        body = bytes(self._input[:end])
-        del self._input[: end + 3]
-        return body.replace(b"\r\n..", b"\r\n.")
+        return self._take(end + 3)[:-3].replace(b"\r\n..", b"\r\n.")
+
+    def _take(self, number: int) -> bytes:
+        octets = bytes(self._input[:number])
+        del self._input[:number]
+        self._octets_read += number
+        while self._came and self._came[0][0] < self._octets_read:
+            self._came.popleft()
+        return octets
 
     # --- replies
 
@@ -350,6 +357,7 @@ class Visit(asyncio.Protocol):
 
     async def _decide(self, body: bytes) -> None:
         """The mail is whole: accept it unless the script refuses, write it down, reply."""
+        came_at = self._came[0][1]  # its last octet; the script may let it wait
         await self._interrupt("end")
         if self._sink.dot_delay:
             self._flush()
@@ -359,7 +367,7 @@ class Visit(asyncio.Protocol):
             rule.act is Act.LEAVE or (rule.act is Act.SAY and rule.text[:1] in ("4", "5"))
         )
         if not refused:
-            self._sink.accept(self._sender or b"", self._recipient or b"", body)
+            self._sink.accept(self._sender or b"", self._recipient or b"", body, came_at)
         self._clear()
         if rule is None:
             self._out += b"250 2.0.0 accepted\r\n"
