@@ -166,6 +166,10 @@ class Claim(Base):
     released_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
+_open = Claim.released_at.is_(None)
+Index("ix_claims_open", Claim.worker, postgresql_where=_open, sqlite_where=_open)  # they are few
+
+
 class Attempt(Base):
     """What became of one try that did not simply succeed. The reply is kept without any address."""
 

@@ -243,6 +243,11 @@ def has_due(session: Session, now: datetime) -> bool:
     return bool(bulk_mailings(session, now)) or _has_urgent(session, now)
 
 
+def has_open_claims(session: Session) -> bool:
+    """True when some worker holds a claim, or held it when it was cut off from the database."""
+    return session.scalar(select(Claim.id).where(Claim.released_at.is_(None)).limit(1)) is not None
+
+
 def _has_urgent(session: Session, now: datetime) -> bool:
     return session.scalar(_of_open_mailings(_due(now), now).limit(1)) is not None
 

@@ -54,7 +54,8 @@ def sweep(house: House, now: datetime) -> Swept:
         retried = retry_doubtful(session, now)
         finish(session, now)
     with house.database.read() as session:
-        due = outbox.has_due(session, now)
+        # A worker that could not write what it knows is asked again, whether or not there is more to send.
+        due = outbox.has_due(session, now) or outbox.has_open_claims(session)
     if due:
         wake.hint(Task.SEND_DUE)
     return Swept(expanded, recovered, retried, due)

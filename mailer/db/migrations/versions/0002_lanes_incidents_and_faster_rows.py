@@ -15,6 +15,7 @@ WAITING = sa.text("state IN ('pending', 'deferred')")
 URGENT = sa.text("state IN ('pending', 'deferred') AND rank < 40")
 HELD = sa.text("state = 'claimed'")
 DOUBT = sa.text("state = 'in_doubt'")
+UNRELEASED = sa.text("released_at IS NULL")
 CHILDREN = ("attempts", "returned_mails")
 
 
@@ -31,6 +32,9 @@ def upgrade() -> None:
     index("urgent", ["rank", "due_at", "id"], URGENT)
     index("held", ["fence", "mailing_id"], HELD)
     index("doubt", ["mailing_id", "due_at"], DOUBT)
+    op.create_index(
+        "ix_claims_open", "claims", ["worker"], postgresql_where=UNRELEASED, sqlite_where=UNRELEASED
+    )
 
 
 def index(name: str, columns: list[str], where: sa.TextClause) -> None:
