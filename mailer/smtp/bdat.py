@@ -155,6 +155,8 @@ class BdatPipeline(Pipeline):
 
     def _begin(self, job: Job) -> bytes:
         self._by_data = job
+        # Its answer to RSET must be known before it leads every letter of a group.
+        self._needs_reset = self._needs_reset or not self._voice.is_known
         return super()._begin(job)
 
     def _following(self, now: float) -> bytes:

@@ -6,6 +6,7 @@ connection that is over is never used again.
 """
 
 import asyncio
+import logging
 from abc import ABC, abstractmethod
 from collections import deque
 
@@ -18,6 +19,8 @@ from mailer.smtp.session import Session
 from mailer.smtp.steps import Step, limits_by_step
 
 _CLOSING, _OK = 421, 250
+
+_log = logging.getLogger(__name__)
 
 
 class Connection(asyncio.Protocol, ABC):
@@ -38,6 +41,10 @@ class Connection(asyncio.Protocol, ABC):
         self._tick_every = min(1.0, limits.shortest() / 4)
         self.over = False
         self.broke_protocol = False
+        self.was_ended_by_us = False
+        """True when it was closed to take a letter back: the server did nothing wrong."""
+        self.stumbled = False
+        """True when a mistake of ours ended it: letters on it may be without an outcome."""
         self._transport.set_protocol(self)
         if failpoints.armed:  # what is written leaves at once, and not at the end of the loop's round
             self._transport.set_write_buffer_limits(high=0)
@@ -97,19 +104,25 @@ class Connection(asyncio.Protocol, ABC):
 
     def data_received(self, data: bytes) -> None:
         try:
-            for reply in self._reader.feed(data):
-                if reply.code != _OK or not self._nod(reply):
-                    self._match(reply)
-                    if self.over:
-                        return
+            self._read(data)
         except ReplyError:
             self._break(Reason.PROTOCOL)
-            return
+        except Exception as error:
+            self._stumble(error)
+
+    def _read(self, data: bytes) -> None:
+        answered = False
+        for reply in self._reader.feed(data):
+            answered = True
+            if reply.code != _OK or not self._nod(reply):
+                self._match(reply)
+                if self.over:
+                    return
         if not self._expected and self._reader.has_unread:
             self._break(Reason.PROTOCOL)  # the beginning of words that nobody asked for
-            return
-        self._go_on()
-        self._set_deadline()
+        elif answered:  # a piece of a reply is no answer: who drips gets no more time
+            self._go_on()
+            self._set_deadline()
 
     def eof_received(self) -> bool:
         return False
@@ -125,7 +138,10 @@ class Connection(asyncio.Protocol, ABC):
     def resume_writing(self) -> None:
         self._paused = False
         if not self.over:
-            self._may_write()
+            try:
+                self._may_write()
+            except Exception as error:
+                self._stumble(error)
 
     # --- replies
 
@@ -150,11 +166,20 @@ class Connection(asyncio.Protocol, ABC):
             return
         self.over = True
         self.broke_protocol = reason is Reason.PROTOCOL
+        self.was_ended_by_us = reason is Reason.STOPPED
         self._transport.abort()
         try:
             self._settle_all(reason, reply if reason is Reason.CLOSING else None)
+        except Exception as error:
+            self._stumble(error)
         finally:
             self._expected.clear()
+
+    def _stumble(self, error: Exception) -> None:
+        """A mistake of ours must not leave a letter without an outcome: whoever runs this asks `stumbled`."""
+        _log.error("smtp_connection_error", extra={"error": type(error).__name__})
+        self.stumbled = True
+        self._break(Reason.LOST)
 
     def _say_quit(self) -> None:
         if self.over or self._expected:

@@ -7,14 +7,14 @@ thread.
 """
 
 import asyncio
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import replace
 from typing import Any
 
 from mailer.smtp.doors import Doors
-from mailer.smtp.hosts import Host, Road, Roads
-from mailer.smtp.job import prepare
+from mailer.smtp.hosts import DNS_FAILS, Host, Road, Roads
 from mailer.smtp.journal import Journal
 from mailer.smtp.letter import Letter
 from mailer.smtp.limits import Limits
@@ -24,13 +24,15 @@ from mailer.smtp.pace import LaneLimits
 from mailer.smtp.pool import Pool
 from mailer.smtp.session import Refusal, Session
 from mailer.smtp.stream import Stream
-from mailer.smtp.waiting import Item, Waiting, composed
+from mailer.smtp.waiting import Item, Waiting, ready
 
 _LOOK_UPS = 32  # domains asked for at once
 _MAX_POOLS = 500  # beyond these, pools without work are forgotten
 _ALL_PASSED_OVER = decided_here(
     Verdict.DEFERRED, Fault.LANE, Reason.CONNECT, text="no host of the domain could be reached lately"
 )
+
+_log = logging.getLogger(__name__)
 
 Way = tuple[str, tuple[Host, ...]]  # a site, and its hosts whatever their order: what a pool is for
 
@@ -65,13 +67,12 @@ class Direct:
     def attach(self, stream: Stream) -> None:
         self._stream = stream
         for way, pool in self._pools.items():
-            self._open(way[0], pool, stream)
+            self._open(way[0], pool)
 
     def put(self, items: Collection[Item]) -> None:
         """Find the road of each domain. A draft is composed here: its recipient is not known before."""
         for item in items:
-            letter = composed(item)
-            job = prepare(letter) if isinstance(letter, Letter) else letter
+            job = ready(item)
             if isinstance(job, Outcome):
                 self._tell(item.id, job)
                 continue
@@ -105,18 +106,15 @@ class Direct:
     # --- roads
 
     def _start(self, routing: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(routing)
-        task.add_done_callback(self._routed)
-        return task
-
-    def _routed(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None and self._stream is not None:
-            self._stream.fail(error)
+        return asyncio.get_running_loop().create_task(routing)
 
     async def _route(self, domain: str) -> None:
         try:
             async with self._look_ups:
                 road = await self._roads.road(domain)
+        except Exception as error:  # a mistake of ours, and one domain's affair
+            _log.error("smtp_road_failed", extra={"error": type(error).__name__})
+            road = Road(site="", refusal=DNS_FAILS)
         finally:
             del self._routing[domain]
             letters = self._unrouted.pop(domain, {})
@@ -135,26 +133,29 @@ class Direct:
         pool = self._pools.get(way)
         if pool is None:
             self._forget_unused()
+        manners = self._manners_of(road.site)
+        if pool is None:
             pool = self._pools[way] = Pool(
                 road.site,
-                self._door(road.hosts),
-                manners=self._manners_of(road.site),
+                self._door(road.site, road.hosts),
+                manners=manners,
                 limits=self._limits,
                 clock=self._clock,
                 journal=self._journal,
             )
-            if self._stream is not None:
-                self._open(road.site, pool, self._stream)
+            self._open(road.site, pool)
         return pool
 
     def _manners_of(self, site: str) -> SiteManners:
         """One for all pools of a site: its limits are the site's."""
-        if site not in self._manners:
-            limits = self._limits_of(site)
-            self._manners[site] = SiteManners(
-                connections=limits.connections, letters=limits.mails_per_connection
-            )
-        return self._manners[site]
+        limits = self._limits_of(site)
+        connections, letters = limits.connections, limits.mails_per_connection
+        manners = self._manners.get(site)
+        if manners is None:
+            manners = self._manners[site] = SiteManners(connections=connections, letters=letters)
+        else:  # other workers come and go, and staff may have changed the lane
+            manners.limit(connections=connections, letters=letters)
+        return manners
 
     def _forget_unused(self) -> None:
         if len(self._pools) < _MAX_POOLS:
@@ -165,7 +166,7 @@ class Direct:
         now = self._clock()
         self._passed_over = {host: bad for host, bad in self._passed_over.items() if now < bad[0]}
 
-    def _open(self, site: str, pool: Pool, stream: Stream) -> None:
+    def _open(self, site: str, pool: Pool) -> None:
         def refused(outcome: Outcome) -> None:
             everywhere = outcome.reason is Reason.JOURNAL  # no site's fault: nothing may leave at all
             for item in self.release(None) if everywhere else pool.waiting.release():
@@ -177,15 +178,23 @@ class Direct:
                     sibling.wake()
 
         waiting = Waiting(self, refused=refused, heard=pool.heard)
-        pool.serve(waiting, stream.fail, freed)
+        pool.serve(waiting, freed)
 
     # --- hosts
 
-    def _door(self, hosts: tuple[Host, ...]) -> Callable[[], Coroutine[Any, Any, Session]]:
+    def _make_room(self, site: str) -> None:
+        """A connection that rests in another pool of the site is one of its connections, too."""
+        pools = [pool for (other, _), pool in self._pools.items() if other == site]
+        too_many = sum(pool.resting for pool in pools) - self._manners[site].room
+        for pool in pools:
+            too_many -= pool.let_rest_go(too_many)
+
+    def _door(self, site: str, hosts: tuple[Host, ...]) -> Callable[[], Coroutine[Any, Any, Session]]:
         """Tries the hosts in order; raises Refusal with the last one's reason when none lets us in."""
 
         async def open_door() -> Session:
             refusal: Outcome | None = None
+            self._make_room(site)
             for host in hosts:
                 until, _ = self._passed_over.get((host.address, host.port), (float("-inf"), None))
                 if self._clock() < until:

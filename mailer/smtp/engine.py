@@ -7,7 +7,6 @@ No letter is ever offered again after its final dot was written.
 """
 
 import asyncio
-import contextlib
 import logging
 import re
 import ssl
@@ -153,8 +152,7 @@ class Engine:
             if loop is None or thread is None:
                 return
             if self._stream is not None:
-                with contextlib.suppress(Exception):  # was raised to whoever asked for outcomes
-                    self._stream.close()
+                self._stream.close()
             asyncio.run_coroutine_threadsafe(self._carrier.close(), loop).result()
             loop.call_soon_threadsafe(loop.stop)
             thread.join()

@@ -57,7 +57,7 @@ class Fleet:
             refused=lambda outcome: self._refused(berth, outcome),
             elsewhere=lambda: any(not other.rests for other in self._berths if other is not berth),
         )
-        berth.pool.serve(waiting, stream.fail)
+        berth.pool.serve(waiting)
 
     def put(self, items: Collection[Item]) -> None:
         awake = [berth for berth in self._berths if not berth.rests]

@@ -17,6 +17,7 @@ class Job:
         "dotted",
         "eight_bit",
         "fence",
+        "holder",
         "id",
         "letter",
         "mail_accepted",
@@ -41,6 +42,8 @@ class Job:
         self.dotted = False
         """True from the record of its final dot (or BDAT LAST) on: it may be on the wire whole."""
         self.refusal: Outcome | None = None
+        self.holder: object = None
+        """The connection that took it, until it is given back."""
 
     def restart(self) -> None:
         """Forget what an earlier connection answered."""

@@ -5,7 +5,8 @@ in the journal before it is written; both go in one write where they meet. BDAT
 LAST is a dot here: after it the server may have the letter.
 """
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Collection, Sequence
 
 from mailer import failpoints
 from mailer.failpoints import Failpoint
@@ -21,7 +22,7 @@ class Ledger:
     def __init__(self, journal: Journal | None) -> None:
         self.source: Source | None = None
         self._journal = journal
-        self._answered: list[tuple[Job, Outcome]] = []
+        self._answered: deque[tuple[Job, Outcome]] = deque()
 
     def add(self, job: Job, outcome: Outcome) -> None:
         """A reply to a dot came; it is told with the next `flush` or `record_dots`."""
@@ -54,7 +55,7 @@ class Ledger:
             self._write(self._answered, ())
             self._tell()
 
-    def _write(self, answered: Sequence[tuple[Job, Outcome]], dots: Sequence[Job]) -> Outcome | None:
+    def _write(self, answered: Collection[tuple[Job, Outcome]], dots: Sequence[Job]) -> Outcome | None:
         if self._journal is None:
             return None
         if failpoints.armed:
@@ -73,10 +74,11 @@ class Ledger:
         return None
 
     def _tell(self) -> None:
-        answered, self._answered = self._answered, []
-        if self.source is not None:
-            for job, outcome in answered:
-                self.source.settle(job, outcome)
+        answered, source = self._answered, self.source
+        while answered:  # one by one: should a telling fail, the next ones are still told
+            job, outcome = answered.popleft()
+            if source is not None:
+                source.settle(job, outcome)
 
 
 def journal_outcome() -> Outcome:
@@ -90,14 +92,14 @@ def journal_outcome() -> Outcome:
     )
 
 
-def _reach_before(answered: Sequence[object], dots: Sequence[object]) -> None:
+def _reach_before(answered: Collection[object], dots: Collection[object]) -> None:
     for _ in answered:
         failpoints.reach(Failpoint.BEFORE_REPLY_RECORD)
     for _ in dots:
         failpoints.reach(Failpoint.BEFORE_RECORD)
 
 
-def _reach_after(answered: Sequence[object], dots: Sequence[object]) -> None:
+def _reach_after(answered: Collection[object], dots: Collection[object]) -> None:
     for _ in answered:
         failpoints.reach(Failpoint.AFTER_REPLY_RECORD)
     for _ in dots:

@@ -41,13 +41,24 @@ class SiteManners(Manners):
     """A receiving site's: earned."""
 
     def __init__(self, *, connections: int, letters: int | None) -> None:
-        """`connections` is the most that the site is ever asked for."""
-        super().__init__(connections=min(connections, _FIRST_CONNECTIONS), letters=letters)
-        self._most = connections
+        """`connections` and `letters`: see `limit`."""
+        super().__init__(connections=_FIRST_CONNECTIONS)
+        self.limit(connections=connections, letters=letters)
         self._clean = 0  # letters in a row that it took or refused without asking for patience
         self._round = 0
 
+    def limit(self, *, connections: int, letters: int | None) -> None:
+        """`connections` is the most that the site is asked for from now on.
+
+        It is one at least: a worker without a place of its own would hold its letters for ever.
+        """
+        self._most = max(1, connections)
+        self.allowed = min(self.allowed, self._most)
+        self.letters = letters
+
     def heard(self, outcome: Outcome) -> bool:
+        if self.room < 0:  # the limit was lowered meanwhile
+            return True
         if outcome.code is None:
             return False
         if _asks_for_patience(outcome):

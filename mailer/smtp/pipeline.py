@@ -63,8 +63,11 @@ class Pipeline(Connection):
             return
         self._source = self._ledger.source = source
         self._rest = self._loop.create_future()
-        self._go_on()
-        self._set_deadline()
+        try:
+            self._go_on()
+            self._set_deadline()
+        except Exception as error:
+            self._stumble(error)
         try:
             await self._rest
         finally:
@@ -168,6 +171,7 @@ class Pipeline(Connection):
             job = source.take(now)
             if job is None:
                 return None
+            job.holder = self
             outcome = unfit(job, self._features) if job.utf8 or job.eight_bit else None
             if outcome is None:
                 self._count_letter()

@@ -47,7 +47,6 @@ class Pool:
         self._limits = limits
         self._clock = clock
         self._journal = journal
-        self._failed: Callable[[BaseException], None] = lambda _: None
         self._freed: Callable[[], None] = lambda: None
         self._idle: list[Pipeline] = []
         self._busy: set[Pipeline] = set()
@@ -59,25 +58,29 @@ class Pool:
         self._fruitless = 0
         self._crowded_until = self._lock_step_until = float("-inf")
 
-    def serve(
-        self,
-        waiting: Waiting,
-        failed: Callable[[BaseException], None],
-        freed: Callable[[], None] = lambda: None,
-    ) -> None:
-        """Take letters from here from now on.
-
-        `failed` hears of errors of our own, `freed` that a connection is not at work any more.
-        """
+    def serve(self, waiting: Waiting, freed: Callable[[], None] = lambda: None) -> None:
+        """Take letters from here from now on. `freed` hears that a connection is not at work any more."""
         self.waiting = waiting
-        self._failed = failed
         self._freed = freed
 
     @property
     def is_unused(self) -> bool:
         """True when nothing waits, works or is kept here."""
+        return not (self.waiting.in_hand or self._serving or self.resting or self._farewells)
+
+    @property
+    def resting(self) -> int:
+        """How many connections are kept without work."""
         self._idle = [pipeline for pipeline in self._idle if not pipeline.over]
-        return not (self.waiting.in_hand or self._serving or self._idle or self._farewells)
+        return len(self._idle)
+
+    def let_rest_go(self, count: int) -> int:
+        """Say goodbye on that many of the connections without work; returns how many there were."""
+        gone = self._idle[: max(0, count)]
+        del self._idle[: len(gone)]
+        for pipeline in gone:
+            self._retire(pipeline)
+        return len(gone)
 
     def wake(self) -> None:
         """Letters wait: put connections to work, as many as there may be."""
@@ -115,7 +118,8 @@ class Pool:
 
     async def _serve(self) -> None:
         """A lost connection is replaced while letters wait and the host lets us in."""
-        while self.waiting and self._manners.room >= 0:
+        # Not while a stop is on its way: nothing would be waited for, and the loop would never hear of it.
+        while self.waiting.offers and self._manners.room >= 0:
             try:
                 pipeline = await self._connection()
             except Refusal as refusal:
@@ -126,15 +130,18 @@ class Pool:
                 self._let_in = True
                 self.wake()
             fresh, credited = pipeline.replies_credited == 0, pipeline.replies_credited
+            waiting = self.waiting
             self._busy.add(pipeline)
             try:
-                await pipeline.run(self.waiting)
+                await pipeline.run(waiting)
             finally:
                 self._busy.discard(pipeline)
+            if pipeline.stumbled:
+                waiting.settle_left(pipeline)
             self._release(pipeline)
             if pipeline.replies_credited > credited:
                 self._fruitless, self._refusal = 0, None
-            elif fresh and (pipeline.over or pipeline.too_old):
+            elif fresh and (pipeline.over or pipeline.too_old) and not pipeline.was_ended_by_us:
                 self._fruitless += 1
                 if self._fruitless >= _FRUITLESS_CONNECTIONS:
                     self._refusal = gave_up()
@@ -146,15 +153,15 @@ class Pool:
         if task.cancelled():
             return
         if (error := task.exception()) is not None:
-            self._failed(error)
-            return
+            _log.error("smtp_pool_error", extra={"error": type(error).__name__})
+            self._refusal = _stumbled()
         refusal = self._refusal
         if refusal is not None and self._serving:  # the others go on
             self._crowded_until = asyncio.get_running_loop().time() + _CROWDED_FOR
         elif refusal is not None:
             self._refusal, self._fruitless, self._let_in = None, 0, False
             self.waiting.refuse(refusal)
-        elif self.waiting:
+        elif self.waiting.offers:
             self.wake()
         self._freed()
 
@@ -216,6 +223,17 @@ def gave_up() -> Outcome:
         Fault.RELAY,
         Reason.LOST,
         text="the relay closed connection after connection without an answer",
+        retry_after=HOST_PAUSE,
+    )
+
+
+def _stumbled() -> Outcome:
+    """The outcome of letters that wait for a host which a mistake of ours keeps us from reaching."""
+    return decided_here(
+        Verdict.DEFERRED,
+        Fault.RELAY,
+        Reason.CONNECT,
+        text="an error in this program: its log names it",
         retry_after=HOST_PAUSE,
     )
 

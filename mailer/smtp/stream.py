@@ -59,7 +59,7 @@ class Stream:
         self._stop_asked: _Stop | None = None
         self.stopping = False
         """True from a stop until what was fed before it has come back."""
-        self._results: SimpleQueue[Known | BaseException] = SimpleQueue()
+        self._results: SimpleQueue[Known] = SimpleQueue()
         # Of the loop's thread alone:
         self._known: Known = []
         self._hand_over_planned = False
@@ -119,9 +119,6 @@ class Stream:
 
     def _next(self, timeout: float) -> Known:
         known = self._results.get(timeout=timeout) if timeout > 0 else self._results.get_nowait()
-        if isinstance(known, BaseException):
-            self._open.clear()
-            raise known
         with self._lock:
             self._open.difference_update([number for number, _ in known])
         return known
@@ -140,10 +137,6 @@ class Stream:
         elif not self._hand_over_planned:
             self._hand_over_planned = True
             self._loop.call_later(_GROUP_WAIT, self._hand_over_planned_group)
-
-    def fail(self, error: BaseException) -> None:
-        """The engine is broken: `outcomes` raises this. What was in flight is known to the journal alone."""
-        self._results.put(error)
 
     def _look_into_inbox(self) -> None:
         while self._inbox:

@@ -5,7 +5,8 @@ would be taken for the next letter's. Servers answer MAIL, RCPT and the end of a
 in words of their own (`2.1.0 Ok`, `2.1.5 Ok`, `2.0.0 Ok: queued`). They are learned from
 letters that go by DATA, whose 354 keeps the count; a reply that speaks in the words of
 another step ends the connection. A server that says the same to everything is not
-spoken to with several letters in flight.
+spoken to with several letters in flight. RSET is among them because its reply stands where
+a letter's last one is missing.
 """
 
 import re
@@ -40,7 +41,7 @@ class Voice:
     def __init__(self) -> None:
         self._all = self._reset, self._mail, self._rcpt, self._dot = _Usual(), _Usual(), _Usual(), _Usual()
         self.is_known = False
-        """True once its words for MAIL, RCPT and the end of a letter were heard."""
+        """True once its words for RSET, MAIL, RCPT and the end of a letter were heard."""
         self.is_clear = False
         """True when it is known, and a reply too many or too few would be heard before a letter's last."""
 
@@ -49,9 +50,10 @@ class Voice:
         usual = self._of(step)
         if usual.words is None:
             usual.words, usual.reply = words_of(reply), reply
-            mail, rcpt, dot = self._mail.words, self._rcpt.words, self._dot.words
-            self.is_known = None not in (mail, rcpt, dot)
-            self.is_clear = self.is_known and rcpt not in (mail, dot)
+            reset, mail, rcpt, dot = (each.words for each in self._all)
+            self.is_known = None not in (reset, mail, rcpt, dot)
+            # The reply behind a letter's last is that of the next letter's RSET: one too few shows there.
+            self.is_clear = self.is_known and rcpt not in (mail, dot) and dot != reset
 
     def agrees(self, step: Step, reply: Reply) -> bool:
         """False when this yes is in the words of another step."""

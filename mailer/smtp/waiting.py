@@ -15,7 +15,7 @@ from mailer.smtp.job import Job, prepare
 from mailer.smtp.journal import JournalError
 from mailer.smtp.ledger import journal_outcome
 from mailer.smtp.letter import Draft, Letter
-from mailer.smtp.outcome import Fault, Outcome, Phase, Reason, Verdict, decided_here
+from mailer.smtp.outcome import Fault, Outcome, Phase, Reason, Verdict, decided_here, unanswered
 
 Item = Letter | Draft
 
@@ -63,9 +63,15 @@ class Waiting:
         self._heard = heard
         self._queue: deque[Item | Job] = deque()
         self._open: dict[int, Job | None] = {}  # every letter in here; a job once a connection took it
+        self._asked_back: set[int] = set()  # had a dot when it was to be released
 
     def __len__(self) -> int:
         return len(self._queue)
+
+    @property
+    def offers(self) -> bool:
+        """True when a connection that asks would get a letter, or its outcome be told."""
+        return bool(self._queue) and not self._stream.stopping
 
     @property
     def in_hand(self) -> int:
@@ -80,6 +86,7 @@ class Waiting:
         """Hand back the letters without a dot, all or those with these ids; connections drop theirs."""
         asked = list(self._open) if ids is None else [number for number in ids if number in self._open]
         gone = {number for number in asked if (job := self._open[number]) is None or not job.dotted}
+        self._asked_back.update(number for number in asked if number not in gone)
         items = [item for item in self._queue if item.id in gone]
         waiting = {item.id for item in items}
         if items:
@@ -98,7 +105,7 @@ class Waiting:
         queue = self._queue
         while queue and not self._stream.stopping:
             item = queue.popleft()
-            job = item if isinstance(item, Job) else _ready(item)
+            job = item if isinstance(item, Job) else ready(item)
             if isinstance(job, Job):
                 held_back = _held_back(job, now)
                 if held_back is None:
@@ -115,8 +122,14 @@ class Waiting:
         return _held_back(job, now)
 
     def give_back(self, job: Job) -> None:
-        if self._open.get(job.id) is job:
-            job.restart()
+        """Somebody else may take it, unless it was asked for while its dot was open."""
+        if self._open.get(job.id) is not job:
+            return
+        job.restart()
+        job.holder = None
+        if job.id in self._asked_back:
+            self._end(job, STOPPED)
+        else:
             self._queue.appendleft(job)
 
     def settle(self, job: Job, outcome: Outcome) -> None:
@@ -124,11 +137,15 @@ class Waiting:
             self._heard(outcome)
         refused = outcome.fault is Fault.RELAY
         if self._open.get(job.id) is job and not (refused and not job.dotted and self._elsewhere()):
-            del self._open[job.id]
-            self._stream.tell(job.id, outcome)
+            self._end(job, outcome)
         if refused:
             # The others were not offered: the code and its phase are not theirs.
             self.refuse(replace(outcome, phase=Phase.MAIL, code=None, enhanced=None))
+
+    def settle_left(self, holder: object) -> None:
+        """The letters that a connection took and dropped by a mistake of ours get what is certain."""
+        for job in [job for job in self._open.values() if job is not None and job.holder is holder]:
+            self._end(job, unanswered(Phase.DOT if job.dotted else Phase.MAIL, Reason.LOST))
 
     def journal_failed(self, error: JournalError) -> None:
         _log.error("smtp_journal_failed", extra={"errno": error.errno})
@@ -137,6 +154,11 @@ class Waiting:
     def refuse(self, outcome: Outcome) -> None:
         """Nothing can be carried here for now."""
         self._refused(outcome)
+
+    def _end(self, job: Job, outcome: Outcome) -> None:
+        del self._open[job.id]
+        self._asked_back.discard(job.id)
+        self._stream.tell(job.id, outcome)
 
 
 def _held_back(job: Job, now: float) -> Outcome | None:
@@ -148,13 +170,19 @@ def _held_back(job: Job, now: float) -> Outcome | None:
     return None
 
 
-def _ready(item: Item) -> Job | Outcome:
-    """The letter ready for the wire, or what became of it."""
-    letter = composed(item)
-    return prepare(letter) if isinstance(letter, Letter) else letter
+def ready(item: Item) -> Job | Outcome:
+    """The letter ready for the wire, or what became of it. Whatever is wrong with it, it fails alone."""
+    letter = _composed(item)
+    if not isinstance(letter, Letter):
+        return letter
+    try:
+        return prepare(letter)
+    except Exception as error:
+        _log.error("smtp_letter_failed", extra={"delivery": item.id, "error": type(error).__name__})
+        return _UNFIT
 
 
-def composed(item: Item) -> Letter | Outcome:
+def _composed(item: Item) -> Letter | Outcome:
     """The letter itself, or that of a draft. A draft that fails does so alone."""
     if isinstance(item, Letter):
         return item

@@ -37,6 +37,8 @@ def behave(wire: Any) -> None:
 def begin(wire: Any) -> None:
     """Greet and take the first letter, by DATA."""
     wire.greet(*OFFERED)
+    wire.expect(b"RSET")
+    wire.send(b"250 2.0.0 flushed\r\n")
     wire.take(1)
 
 
@@ -117,7 +119,11 @@ def test_the_relay_s_options_bound_what_is_in_flight(
     seen: list[bytes] = []
 
     def script(wire: Any) -> None:
-        begin(wire)
+        if lasts:
+            begin(wire)
+        else:
+            wire.greet(*OFFERED)
+            wire.take(1)
         wire.sock.settimeout(0.3)
         with contextlib.suppress(TimeoutError):
             while True:
@@ -308,6 +314,49 @@ def test_one_reply_too_many_in_a_group_is_credited_to_nobody(
     assert max(Counter(in_order(server.taken) + server.bodies).values()) == 1
 
 
+@pytest.mark.parametrize("place", range(REPLIES))
+def test_one_reply_too_few_in_a_group_is_credited_to_nobody(
+    raw_server: Make, engine: Make, letters: Make, place: int
+) -> None:
+    """The server swallows one reply, and takes no letter whose last it did not answer."""
+
+    def swallow(wire: Any) -> None:
+        begin(wire)
+        said = [0]
+        send, taken = wire.send, wire.server.taken
+
+        def not_all(data: bytes) -> None:
+            said[0] += 1
+            if said[0] - 1 != place:
+                send(data)
+            elif data.startswith(b"250 2.0.0 taken"):
+                taken.pop()
+
+        wire.send = not_all
+        wire.chunks()
+
+    server = raw_server(swallow, behave)
+    outcomes = by_id(list(engine(server.url, limits=Limits(dot=1.0)).send(letters(9))))
+    sent = {n for n, o in outcomes.items() if o.verdict is Verdict.SENT}
+    assert sent <= {*in_order(server.taken), *server.bodies}
+    for number in sent - {1}:
+        assert outcomes[number].text == f"taken {number}"
+
+
+@pytest.mark.parametrize("reset", [b"250 2.0.0 taken\r\n", b"250 2.0.0 taken too\r\n"])
+def test_a_server_whose_reset_sounds_like_a_letter_taken_gets_one_at_a_time(
+    raw_server: Make, engine: Make, letters: Make, reset: bytes
+) -> None:
+    def script(wire: Any) -> None:
+        wire.greet(*OFFERED)
+        wire.chunks(lambda step, _: reset if step == "rset" else None)
+
+    server = raw_server(script)
+    outcomes = by_id(list(engine(server.url).send(letters(10))))
+    assert {o.verdict for o in outcomes.values()} == {Verdict.SENT}
+    assert not any(line.startswith(b"BDAT") for line in server.lines)
+
+
 def test_a_server_that_says_the_same_to_everything_gets_one_letter_at_a_time(
     raw_server: Make, engine: Make, letters: Make
 ) -> None:
@@ -449,7 +498,7 @@ def test_a_server_that_holds_its_replies_until_the_letter_is_dealt_with_is_waite
     """RSET's short limit is not for a letter whose LAST is on the wire: giving up would make doubt of it."""
 
     def slow(wire: Any) -> None:
-        wire.greet(*OFFERED)
+        begin(wire)
         send = wire.send
         wire.send = lambda data: (
             threading.Event().wait(0.4) if data.startswith(b"250 2.0.0 flushed") else None,
@@ -460,6 +509,36 @@ def test_a_server_that_holds_its_replies_until_the_letter_is_dealt_with_is_waite
     server = raw_server(slow)
     outcomes = by_id(list(engine(server.url, limits=Limits(reset=0.1, mail=0.1, rcpt=0.1)).send(letters(3))))
     assert {o.verdict for o in outcomes.values()} == {Verdict.SENT}
+
+
+def test_what_comes_back_after_a_stop_is_not_offered_again(
+    raw_server: Make, engine: Make, letters: Make
+) -> None:
+    """They had their LAST when the stop came; then the server says that it took none of them."""
+    in_flight, stopped = threading.Event(), threading.Event()
+
+    def closing(wire: Any) -> None:
+        begin(wire)
+        while wire._buffer.count(b" LAST\r\n") < 3:
+            wire._more()
+        in_flight.set()
+        stopped.wait(20)
+        wire.send(b"421 4.3.2 closing\r\n")
+
+    server = raw_server(closing, behave)
+    stream = engine(server.url).open()
+    stream.feed(letters(4))
+    assert in_flight.wait(20)
+    stream.stop()
+    while stream.stopping:
+        threading.Event().wait(0.01)
+    stopped.set()
+    outcomes: dict[int, Outcome] = {}
+    while stream.in_flight:
+        outcomes |= by_id(stream.outcomes(0.5))
+    assert outcomes.pop(1).verdict is Verdict.SENT
+    assert {o.verdict for o in outcomes.values()} == {Verdict.DEFERRED}
+    assert server.taken == []
 
 
 def test_stop_lets_what_has_its_last_finish(raw_server: Make, engine: Make, letters: Make) -> None:

@@ -225,6 +225,80 @@ def test_domains_of_one_site_share_its_connections(
     assert most[0] <= 3  # one at work, and others saying goodbye or resting
 
 
+def test_what_rests_counts_among_a_site_s_connections(
+    raw_server: Make, roads: Map, direct: Make, letter: Make
+) -> None:
+    """As at sites where each domain has a host of its own: a kept connection makes way for another's."""
+    open_now, most, lock = [0], [0], threading.Lock()
+
+    def script(wire: Any) -> None:
+        with lock:
+            open_now[0] += 1
+            most[0] = max(most[0], open_now[0])
+        try:
+            behave(wire)
+        finally:
+            with lock:
+                open_now[0] -= 1
+
+    server = raw_server(script)
+    for number in range(1, 21):
+        roads.lay(f"d{number}.example.org", host(server.url, name=f"h{number}.test"), site="big.example.org")
+    batch = [letter(n, recipient=f"r@d{n}.example.org") for n in range(1, 21)]
+    outcomes = by_id(list(direct(LaneLimits(connections=2, mails_per_connection=None)).send(batch)))
+    assert {o.verdict for o in outcomes.values()} == {Verdict.SENT}
+    assert most[0] <= 2 + 2  # beside those at work no more than as many that are saying goodbye
+
+
+def test_a_worker_without_a_share_of_a_site_still_lets_go_of_its_letters(
+    inbox: Any, roads: Map, direct: Make, letters: Make
+) -> None:
+    roads.lay("example.org", host(inbox.url))
+    stream = direct(LaneLimits(connections=0, mails_per_connection=None)).open()
+    stream.feed(letters(3))
+    assert {o.verdict for o in collect(stream, 3).values()} == {Verdict.SENT}
+
+
+def test_a_share_that_shrinks_is_kept_from_then_on(
+    raw_server: Make, roads: Map, direct: Make, letter: Make
+) -> None:
+    """Another worker has come: what was allowed at first is not allowed for ever."""
+    server = raw_server(behave)
+    roads.lay("example.org", host(server.url))
+    share = [LaneLimits(connections=4, mails_per_connection=1)]
+    stream = direct(limits_of=lambda _: share[0]).open()
+    stream.feed([letter(n) for n in range(1, 101)])
+    collect(stream, 100)  # enough clean rounds for all four
+    share[0] = LaneLimits(connections=1, mails_per_connection=1)
+    at_work, most, lock = [0], [0], threading.Lock()
+
+    def watched(wire: Any) -> None:
+        with lock:
+            at_work[0] += 1
+            most[0] = max(most[0], at_work[0])
+        wire.greet()
+        wire.take(1)
+        with lock:
+            at_work[0] -= 1
+        wire.take_all()
+
+    server.scripts = (watched,)
+    stream.feed([letter(n) for n in range(101, 141)])
+    assert {o.verdict for o in collect(stream, 40).values()} == {Verdict.SENT}
+    assert most[0] == 1
+
+
+def test_a_road_that_cannot_be_found_by_a_mistake_of_ours_is_one_domain_s_affair(
+    inbox: Any, roads: Map, direct: Make, letter: Make
+) -> None:
+    roads.lay("example.org", host(inbox.url))  # and nobody laid a road to example.net: asking for it raises
+    stream = direct().open()
+    stream.feed([letter(1), letter(2, recipient="reader@example.net")])
+    outcomes = collect(stream, 2)
+    assert outcomes[1].verdict is Verdict.SENT
+    assert (outcomes[2].verdict, outcomes[2].reason) == (Verdict.DEFERRED, Reason.TEMPORARY)
+
+
 def test_bdat_begins_alone_and_in_fours_after_fifty_clean_letters(
     raw_server: Make, roads: Map, direct: Make, letters: Make
 ) -> None:

@@ -4,6 +4,8 @@ Before the final dot a loss is `deferred`; after it, without a reply, it is
 `in_doubt`; a 421 is always `deferred`. No letter is offered twice after its dot.
 """
 
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -514,6 +516,29 @@ def test_replies_that_come_byte_by_byte_are_read(raw_server: Make, engine: Make,
     outcomes = by_id(list(engine(server.url).send(letters(2))))
     assert outcomes[1].verdict is Verdict.SENT
     assert outcomes[1].text == "all well"
+
+
+@pytest.mark.parametrize("after_dot", [False, True])
+def test_a_reply_that_drips_gets_no_more_time_than_silence(
+    raw_server: Make, engine: Make, letters: Make, after_dot: bool
+) -> None:
+    def drip(wire: Any) -> None:
+        wire.greet()
+        if after_dot:
+            wire.envelope()
+            wire.body()
+        else:
+            wire.expect(b"MAIL")
+        for octet in b"250-" + b"x" * 2000:
+            wire.send(bytes([octet]))
+            threading.Event().wait(0.05)  # how long a reply takes is what this is about
+
+    server = raw_server(drip)
+    began = time.monotonic()
+    outcomes = by_id(list(engine(server.url, limits=IMPATIENT).send(letters(1))))
+    assert time.monotonic() - began < 20
+    assert outcomes[1].reason is Reason.TIMEOUT
+    assert outcomes[1].verdict is (Verdict.IN_DOUBT if after_dot else Verdict.DEFERRED)
 
 
 def test_a_452_for_too_many_recipients_is_tried_at_once_on_a_fresh_connection(

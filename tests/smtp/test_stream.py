@@ -212,6 +212,51 @@ def test_after_a_stop_the_stream_may_be_fed_again(inbox: Any, engine: Make, lett
     assert {o.reason for o in outcomes.values()} == {Reason.ACCEPTED, Reason.STOPPED}
 
 
+def test_a_stop_whose_thread_is_held_up_halfway_still_ends(inbox: Any, engine: Make, letter: Make) -> None:
+    """Nothing may leave any more, and the loop has not been told yet: it must not turn in a circle."""
+    sender = engine(inbox.url)
+    stream = sender.open()
+    stream.feed([letter(number) for number in range(1, 5001)])
+    first = stream.outcomes(PATIENCE)
+    tell_loop, held = stream._call, threading.Event()
+    stream._call = lambda what: (held.wait(0.5), tell_loop(what))
+    stream.stop()
+    stream._call = tell_loop
+    outcomes = dict(first) | collect(stream, 5000 - len(first))
+    assert {o.reason for o in outcomes.values()} == {Reason.ACCEPTED, Reason.STOPPED}
+    assert sorted(n for n, o in outcomes.items() if o.verdict is Verdict.SENT) == inbox.ids
+
+
+def test_letters_that_we_take_back_are_no_sign_of_a_bad_relay(
+    raw_server: Make, engine: Make, letter: Make
+) -> None:
+    """Taking one back costs its connection; three such ends are no reason to leave the relay alone."""
+    asked, withdrawn = threading.Semaphore(0), threading.Semaphore(0)
+
+    def interrupted(wire: Any) -> None:
+        wire.greet(b"8BITMIME")
+        wire.expect(b"MAIL")
+        asked.release()
+        withdrawn.acquire(timeout=PATIENCE)
+        wire.send(b"250 2.1.0 ok\r\n")
+        wire.take_all()
+
+    server = raw_server(*[interrupted] * 3, lambda wire: (wire.greet(), wire.take_all()))
+    sender = engine(server.url)
+    stream = sender.open()
+    stream.feed([letter(number) for number in (1, 2, 3, 4)])
+    outcomes: dict[int, Outcome] = {}
+    for number in (1, 2, 3):
+        assert asked.acquire(timeout=PATIENCE)
+        stream.withdraw([number])
+        outcomes |= collect(stream, 1)
+        withdrawn.release()
+    outcomes |= collect(stream, 1)
+    assert [outcomes[number].reason for number in (1, 2, 3)] == [Reason.STOPPED] * 3
+    assert outcomes[4].verdict is Verdict.SENT
+    assert not sender.resting()
+
+
 def test_close_waits_for_open_dots_and_keeps_their_outcomes(
     raw_server: Make, engine: Make, letters: Make
 ) -> None:

@@ -38,7 +38,7 @@ def said(text: str, number: int) -> Reply:
 
 def voice_of(server: str) -> Voice:
     voice = Voice()
-    for step, text in list(zip(STEPS, SERVERS[server], strict=True))[1:]:
+    for step, text in zip(STEPS, SERVERS[server], strict=True):
         voice.learn(step, said(text, 1))
     return voice
 
