@@ -21,7 +21,7 @@ from mailer.services.programme import statements
 from mailer.services.sending.claim import claim
 from mailer.services.sending.settle import Result, settle
 from mailer.services.sending.sweep import LATE_AFTER, LOST_AFTER, journal_folder, sweep, worker_name
-from mailer.smtp.journal import Journal
+from mailer.smtp.journal import Journal, JournalError
 from mailer.smtp.outcome import Fault, Outcome, Phase, Reason, Verdict
 from mailer.vocabulary import DeliveryState
 from tests.services.conftest import Hands
@@ -214,6 +214,26 @@ def test_outcomes_the_database_would_not_take_are_written_when_it_can(
     with house.database.read() as session:
         assert books(session, mailing).sent == 4
         assert session.scalars(select(Claim.released_at)).all() != [None]
+
+
+@pytest.mark.usefixtures("four_readers")
+def test_outcomes_that_the_journal_cannot_forget_are_written_once(
+    house: House, now: datetime, statement: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a full disk: the database has them, so the next run does not write them again."""
+
+    def full(_: Any) -> None:
+        raise JournalError(28, "no space left")
+
+    publish(house, statement, now)
+    absent = Hands(house, "smtp://127.0.0.1:1", now)
+    monkeypatch.setattr(absent.journal, "settled", full)
+    absent.work()
+    absent.work()
+    with house.database.read() as session:
+        assert len(session.scalars(select(Attempt.id)).all()) == 4
+        assert None not in session.scalars(select(Claim.released_at)).all()
+    absent.close()
 
 
 @pytest.mark.usefixtures("four_readers")

@@ -29,7 +29,7 @@ from mailer.services.sending.slices import Slices
 from mailer.services.sending.unfit import IN_A_ROW, Unfits
 from mailer.services.sending.way_out import WayOut
 from mailer.smtp.engine import Engine
-from mailer.smtp.journal import Journal
+from mailer.smtp.journal import Journal, JournalError
 from mailer.smtp.letter import Lease
 from mailer.smtp.outcome import Fault, Outcome, Verdict
 
@@ -215,11 +215,21 @@ class Dispatcher:
                     failpoints.reach(Failpoint.IN_SETTLE)
             if failpoints.armed:
                 failpoints.reach(Failpoint.AFTER_SETTLE)
-            self.journal.settled([result.id for result in group])
+            self._forget([result.id for result in group])
             self._release(self._slices.written(group))
         self._broken = None
         self._unfits.pause_mailings(self.house, self.clock())
         self._rate = self._times.smoothed(self._rate)
+
+    def _forget(self, ids: list[int]) -> None:
+        """A journal that cannot be written keeps what the database has: no harm, and nothing leaves then.
+
+        It is not asked later: by then it may speak of a new try.
+        """
+        try:
+            self.journal.settled(ids)
+        except JournalError as problem:
+            log.error("journal-not-written", errno=problem.errno)
 
     def _release(self, fences: frozenset[int]) -> None:
         if fences:

@@ -68,14 +68,12 @@ class Slices:
     def written(self, results: Collection[Result]) -> frozenset[int]:
         """The first of them are in the database; returns the fences under which nothing is open any more."""
         del self._known[: len(results)]
-        finished = set()
         for result in results:
             slice_ = self._slices.get(result.fence)
             if slice_ is not None:
                 slice_.open -= 1
-                if slice_.open == 0:
-                    finished.add(result.fence)
-        return frozenset(finished)
+        # Also those whose release failed the last time.
+        return frozenset(fence for fence, slice_ in self._slices.items() if slice_.open == 0)
 
     def forget(self, fences: Iterable[int]) -> None:
         """These claims are closed."""
