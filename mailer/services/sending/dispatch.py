@@ -79,6 +79,9 @@ class Dispatcher:
         """
         before, self._refused, stopping, dry = self._sent, False, False, False
         self._write()
+        if self.way_out.shares is not None:  # two workers that start together must not each take the whole
+            with self.house.database.read() as session:
+                self.way_out.refresh(session, self.clock())
         while True:
             if stop() and not stopping:
                 stopping = True
