@@ -101,7 +101,7 @@ class Process:
     journal: Journal = field(init=False)
     flights: list[Flight] = field(default_factory=list)
     slices: Slices = field(default_factory=Slices)
-    _claimed: tuple[Slice, Lease] | None = None  # committed, and not yet fed
+    _claimed: tuple[int, Lease, Sequence[Mail]] | None = None  # committed, and not yet fed
     _written: Sequence[int] | None = None  # outcomes in the database, and not yet struck from the journal
     _finished: frozenset[int] = frozenset()  # claims to close
 
@@ -171,17 +171,16 @@ class Process:
                 limit=self.slice_size,
                 busy=self.slices.busy,
             )
+            mails = list(self.composer.mails(session, slice_, lease=lease, now=self.witness.now))
             _befall(trouble)
         if slice_.held:
             self.witness.claimed(self.name, slice_)
-            self._claimed = (slice_, lease) if trouble is Trouble.NONE else None
+            self._claimed = (slice_.fence, lease, mails) if trouble is Trouble.NONE else None
 
-    def _feed(self, slice_: Slice, lease: Lease) -> None:
-        with self.house.database.read() as session:
-            mails = list(self.composer.mails(session, slice_, lease=lease, now=self.witness.now))
+    def _feed(self, fence: int, lease: Lease, mails: Sequence[Mail]) -> None:
         # The engine's stream takes no letter whose id it has already.
         assert not {flight.mail.id for flight in self.flights} & {mail.id for mail in mails}
-        self.slices.add(slice_.fence, lease, mails)
+        self.slices.add(fence, lease, mails)
         self.flights += [Flight(mail) for mail in mails]
 
     def settle(self, count: int, trouble: Trouble = Trouble.NONE) -> None:
