@@ -101,7 +101,7 @@ def new_dispatcher(house: House) -> Dispatcher:
     refuse_failpoints(relays)
     journal = Journal.open(journal_folder(house), worker)
     shares = Shares(worker)
-    engine = open_engine(house, journal, shares=shares)
+    engine = open_engine(house, journal, shares=shares, clock=clock)
     return Dispatcher(
         house=house,
         engine=engine,

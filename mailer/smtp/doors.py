@@ -7,7 +7,7 @@ that fails lead to a second attempt without TLS (RFC 7435).
 import asyncio
 import socket
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from mailer.smtp.hosts import Host, TlsPolicy
@@ -27,7 +27,7 @@ class Doors:
         ehlo_name: str,
         limits: Limits,
         ca: Path | None = None,
-        wall_clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        wall_clock: Callable[[], datetime],
     ) -> None:
         self._ehlo_name = ehlo_name
         self._limits = limits

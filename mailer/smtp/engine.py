@@ -12,6 +12,7 @@ import re
 import ssl
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import uvloop
@@ -76,6 +77,7 @@ class Engine:
         roads: Roads,
         *,
         ehlo_name: str,
+        wall_clock: Callable[[], datetime],
         journal: Journal | None = None,
         limits: Limits | None = None,
         clock: Callable[[], float] = boottime,
@@ -85,13 +87,14 @@ class Engine:
         """An engine without a relay: each letter goes to a host of its recipient's domain.
 
         `roads` is asked on the engine's thread alone. `limits_of` says what this process may ask
-        of a site. `ca` is a private authority for hosts that must prove themselves.
+        of a site. `ca` is a private authority for hosts that must prove themselves,
+        `wall_clock` the time by which a certificate is valid or not.
         """
         engine = cls((), ehlo_name=ehlo_name)
         limits = limits or Limits()
         engine._carrier = Direct(
             roads,
-            Doors(ehlo_name=ehlo_name, limits=limits, ca=ca),
+            Doors(ehlo_name=ehlo_name, limits=limits, ca=ca, wall_clock=wall_clock),
             limits=limits,
             clock=clock,
             journal=journal,

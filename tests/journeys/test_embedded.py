@@ -8,6 +8,7 @@ import sys
 import zipfile
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,8 +48,16 @@ def test_the_demo_tells_its_story_and_a_second_time_mails_nobody(tmp_path: Path)
     assert len(inbox) == sum(mailing["sent"] for mailing in first["mailings"]) + 1  # and the test mail
 
     second = demo(tmp_path)
-    assert second["mailings"] == first["mailings"]
+    assert [_books(mailing) for mailing in second["mailings"]] == [
+        _books(mailing) for mailing in first["mailings"]
+    ]
     assert sorted(path.name for path in (tmp_path / "demo" / "inbox").iterdir()) == inbox
+
+
+def _books(mailing: dict[str, Any]) -> dict[str, Any]:
+    """What became of whom. In the second telling a reminder that waited may have come due."""
+    waits = mailing["kind"] == "reminder"
+    return {name: value for name, value in mailing.items() if not (waits and name == "state")}
 
 
 def test_serve_may_be_stopped_and_started_at_will(tmp_path: Path, server: MailServer) -> None:

@@ -78,7 +78,7 @@ def test_each_reader_is_reached_at_their_own_server_or_told_apart(
     journal = Journal.open(journal_folder(house), worker)
     dispatcher = Dispatcher(
         house=house,
-        engine=open_engine(house, journal, shares=shares),
+        engine=open_engine(house, journal, shares=shares, clock=lambda: now),
         journal=journal,
         composer=Composer(house, boottime),
         worker=worker,
@@ -109,10 +109,10 @@ def test_a_sites_connections_are_shared_by_the_workers_that_hold_mail(house: Hou
     assert shares("google.com").connections == parts[1]
 
 
-def test_dane_needs_a_resolver_on_this_machine(house: House) -> None:
+def test_dane_needs_a_resolver_on_this_machine(house: House, now: datetime) -> None:
     chosen = house.settings.model_copy(
         update={"smtp_url": "mx:", "dns_servers": "192.0.2.53", "dns_validates": True}
     )
     elsewhere = House(chosen, house.database, house.ring)
     with pytest.raises(SettingsError, match="MAILER_DNS_VALIDATES"):
-        open_engine(elsewhere, None, shares=Shares("x"))
+        open_engine(elsewhere, None, shares=Shares("x"), clock=lambda: now)

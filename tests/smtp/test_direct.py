@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,7 @@ def direct(roads: Map) -> Iterator[Make]:
     def make(lane: LaneLimits = PLENTY, **options: Any) -> Engine:
         facts: dict[str, Any] = {
             "ehlo_name": "mail.example.org",
+            "wall_clock": lambda: datetime.now(UTC),
             "limits": QUICK,
             "limits_of": lambda _: lane,
         }

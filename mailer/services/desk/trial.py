@@ -34,6 +34,6 @@ def send_test(
         session, house, campaign, language=language, address=address, name=None, now=now, test=True
     )
     letter = Letter(id=0, fence=0, sender=house.settings.from_address, recipient=address, data=data)
-    with open_engine(house, None, shares=Shares("trial"), connections=1) as engine:
+    with open_engine(house, None, shares=Shares("trial"), clock=lambda: now, connections=1) as engine:
         ((_, outcome),) = engine.send([letter])
     return Trial(outcome.verdict is Verdict.SENT, f"{outcome.reason.value} {outcome.text}".strip())

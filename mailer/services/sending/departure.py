@@ -6,7 +6,8 @@ use the same.
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from mailer.ingest.fetch import Limits as FetchLimits
 from mailer.ingest.fetch import fetch
@@ -30,7 +31,12 @@ def relays_of(settings: Settings) -> Sequence[Relay]:
 
 
 def open_engine(
-    house: House, journal: Journal | None, *, shares: Shares, connections: int | None = None
+    house: House,
+    journal: Journal | None,
+    *,
+    shares: Shares,
+    clock: Callable[[], datetime],
+    connections: int | None = None,
 ) -> Engine:
     """The engine that mail leaves by. Raises RelayError or SettingsError with what to write."""
     settings = house.settings
@@ -41,6 +47,7 @@ def open_engine(
             ehlo_name=settings.ehlo_name,
             journal=journal,
             limits_of=shares,
+            wall_clock=clock,
         )
     return Engine(
         relays,
