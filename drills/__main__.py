@@ -10,6 +10,7 @@ Ends with 1 when anything was lost, repeated or failed.
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -141,10 +142,11 @@ def play_all(folder: Path, todo: Sequence[Job], *, readers: int, quick: bool, si
             _tell(result, time.monotonic() - began)
         return result
 
+    pool = ThreadPoolExecutor(sites)
     try:
-        with ThreadPoolExecutor(sites) as pool:
-            return list(pool.map(one, todo))
+        return list(pool.map(one, todo))
     finally:
+        pool.shutdown(wait=False, cancel_futures=True)
         for site in made:
             site.close()
 
@@ -179,6 +181,7 @@ def main() -> None:
     chosen = arguments(sys.argv[1:])
     readers = chosen.readers or (QUICK_READERS if chosen.quick else FULL_READERS)
     todo = jobs(chosen)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that no server is left behind
     began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="mailer-drill-"))
     folder.chmod(0o755)  # PostgreSQL may run as a user of its own

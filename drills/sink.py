@@ -379,7 +379,7 @@ async def _control(sink: Sink, reader: asyncio.StreamReader, writer: asyncio.Str
     while line := await reader.readline():
         writer.write(json.dumps(sink.obey(json.loads(line))).encode() + b"\n")
         await writer.drain()
-    writer.close()
+    os._exit(0)  # its drill is gone
 
 
 async def serve(folder: Path, *, chunking: bool, port: int) -> None:

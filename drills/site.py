@@ -32,14 +32,18 @@ class Site:
         self.ring = folder / "keys.json"
         keys.create(self.ring)
         self._template = ""
+        self._closed = False
 
     def close(self) -> None:
+        self._closed = True
         self.nursery.close()
         self.redis.stop(signal.SIGKILL)
         self.postgresql.stop(signal.SIGQUIT)
 
     def mend(self) -> None:
         """Have both servers running, whatever a fault has left."""
+        if self._closed:
+            return
         self.postgresql.mend()
         self.redis.mend()
 
