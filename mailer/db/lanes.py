@@ -39,7 +39,7 @@ class Lane(Base):
 
     closed_until: Mapped[datetime | None] = mapped_column(Instant)  # nothing is claimed for it before
     closed_why: Mapped[str | None] = mapped_column(String(32))  # a Reason's word, or "staff"
-    faults: Mapped[int] = mapped_column(SmallInteger, default=0)  # sender's faults in a row
+    faults: Mapped[int] = mapped_column(SmallInteger, default=0)  # refusals in a row that were no recipient's
     slowness: Mapped[float] = mapped_column(default=1.0)  # rates are divided by it: doubled on 421 or 4.7.x
 
 
