@@ -19,6 +19,14 @@ from tests.smtp_server import MailServer
 NOON = datetime(2024, 2, 1, 17, 0, tzinfo=UTC)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that run on both databases are looked at on SQLite by `make check`, on both by `make test`."""
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        if callspec is not None and "postgresql" in callspec.params.values():
+            item.add_marker(pytest.mark.postgresql)
+
+
 @pytest.fixture
 def now() -> datetime:
     """The moment at which most tests take place: 1 February 2024, noon in New York."""

@@ -37,6 +37,8 @@ from tests.services.model_server import Fate
 from tests.services.model_truth import Journal
 from tests.services.model_world import World, in_memory
 
+pytestmark = pytest.mark.slow
+
 # Some 0.2 s each. PostgreSQL has its share: only there a sweep takes what a living worker holds too long.
 EXAMPLES, EXAMPLES_ON_POSTGRESQL, STEPS = 100, 60, 40
 VARIABLE = "MODEL_EXAMPLES"  # that many examples, by chance, and a failure is made as short as it can be

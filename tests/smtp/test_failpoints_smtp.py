@@ -21,6 +21,8 @@ from mailer.smtp.journal import Journal
 from mailer.smtp.letter import Letter
 from mailer.smtp.relay import Relay
 
+pytestmark = pytest.mark.slow
+
 text = b"".join(b"%076d\\r\\n" % line for line in range(40))
 letters = [
     Letter(

@@ -16,6 +16,8 @@ from mailer.smtp.journal import Journal, dead_journals, discard, read
 from mailer.smtp.journal_format import HEADER_SIZE, RECORD_SIZE
 from mailer.smtp.outcome import Fault, Outcome, Phase, Reason, Verdict
 
+pytestmark = pytest.mark.slow
+
 SENT = Outcome(verdict=Verdict.SENT, fault=Fault.NONE, phase=Phase.DOT, reason=Reason.ACCEPTED, code=250)
 LATER = Outcome(verdict=Verdict.DEFERRED, fault=Fault.LANE, phase=Phase.DOT, reason=Reason.CLOSING, code=421)
 SMALL = HEADER_SIZE + 40 * RECORD_SIZE
