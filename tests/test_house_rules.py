@@ -134,3 +134,12 @@ def _requirement(text: str) -> str:
     name = re.match(r"[A-Za-z0-9._-]+", text)
     assert name is not None
     return name[0].lower().replace("_", "-")
+
+
+def test_a_worker_carries_neither_pages_nor_migrations() -> None:
+    look = (
+        "import sys, workers.console, workers.processes, workers.celery;"
+        "print(*sorted({'fastapi', 'uvicorn', 'alembic'} & sys.modules.keys()))"
+    )
+    run = subprocess.run([sys.executable, "-c", look], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout.split() == []
