@@ -96,15 +96,17 @@ class Signer:
         public = self._key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         return f"v=DKIM1; k=rsa; p={base64.b64encode(public).decode('ascii')}"
 
-    def sign(self, data: bytes, *, signed_at: dt.datetime) -> bytes:
+    def sign(self, data: bytes, *, signed_at: dt.datetime, canonical: bool = False) -> bytes:
         """The same bytes with a DKIM-Signature before them; `signed_at` becomes `t=`.
+
+        `canonical` is the composer's word that every line ends with CRLF: it is then not looked through.
 
         Raises NotSignable for bytes that are not final (a bare CR or LF), have no single From,
         or whose From domain is neither the signing domain nor below it (DMARC would fail).
         """
         if signed_at.utcoffset() is None:
             raise NotSignable("the time of signing needs a zone")
-        fields, body = _taken_apart(data)
+        fields, body = _taken_apart(data, canonical=canonical)
         self._check_from(fields)
         names, folded_names = _names_to_sign(tuple(field.name for field in fields))
         body_hash = base64.b64encode(hashlib.sha256(relaxed_body(body)).digest()).decode("ascii")
@@ -158,9 +160,12 @@ def relaxed_body(body: bytes) -> bytes:
     return body[: end + 2] if end else b""
 
 
-def _taken_apart(data: bytes) -> tuple[list[_Field], bytes]:
-    line_ends = data.count(b"\r\n")
-    if not data.count(b"\r") == data.count(b"\n") == line_ends or not data.endswith(b"\r\n"):
+def _ends_every_line(data: bytes) -> bool:
+    return data.count(b"\r") == data.count(b"\n") == data.count(b"\r\n") and data.endswith(b"\r\n")
+
+
+def _taken_apart(data: bytes, *, canonical: bool = False) -> tuple[list[_Field], bytes]:
+    if not canonical and not _ends_every_line(data):
         raise NotSignable("a line ends without CR LF: sign the final bytes, as they go to the server")
     head, separator, body = data.partition(b"\r\n\r\n")
     if not separator:

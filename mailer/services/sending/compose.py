@@ -112,7 +112,7 @@ class Mail:
             self._values(address, candidate.subscriber_id), calendar=self._calendar(address)
         )
         if house.signer is not None:
-            data = house.signer.sign(data, signed_at=frame.now)
+            data = house.signer.sign(data, signed_at=frame.now, canonical=True)
         return Letter(
             id=candidate.id,
             fence=self.fence,
