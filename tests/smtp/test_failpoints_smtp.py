@@ -12,6 +12,8 @@ import pytest
 
 from mailer.smtp.journal import dead_journals, read
 
+pytestmark = pytest.mark.slow
+
 Make = Callable[..., Any]
 SENDER = """
 import sys
@@ -20,8 +22,6 @@ from mailer.smtp.engine import Engine
 from mailer.smtp.journal import Journal
 from mailer.smtp.letter import Letter
 from mailer.smtp.relay import Relay
-
-pytestmark = pytest.mark.slow
 
 text = b"".join(b"%076d\\r\\n" % line for line in range(40))
 letters = [
