@@ -21,7 +21,7 @@ from bench.signature import SignatureCost
 from bench.sinks import Server, fast_sink, smtp_sink
 from bench.watch import Seen, watched_run
 
-CONNECTIONS = 10  # of a send worker, and of smtp-source
+CONNECTIONS = 4  # of a send worker, and of smtp-source
 LAG_RUNS = 2
 MILLION = 1_000_000
 
