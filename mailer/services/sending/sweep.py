@@ -104,7 +104,9 @@ def recover(house: House, now: datetime) -> int:
 def _settle_late_replies(session: Session, contents: journal.JournalContents, now: datetime) -> None:
     """Replies that a worker read when its lease had passed on: they still settle the doubt they left."""
     replies = {number: record for number, record in contents.records.items() if record.reply is not None}
-    rows = outbox.in_doubt(session, replies) if replies else []
+    if not replies:
+        return
+    rows = outbox.in_doubt(session, replies)
     results = [
         _result(delivery, mailing, replies[delivery.id].fence, contents)
         for delivery, mailing in rows
