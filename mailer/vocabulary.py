@@ -85,9 +85,20 @@ class SubscriptionState(StrEnum):
 
 
 class RegistrationState(StrEnum):
+    """Pending: asked for on a form, and not yet confirmed by the link in the mail; holds no place."""
+
+    PENDING = "pending"
     CONFIRMED = "confirmed"
     WAITING = "waiting"
     WITHDRAWN = "withdrawn"
+
+
+class Attendance(StrEnum):
+    """Whether an attendee came, as staff or an imported list say; unknown is neither."""
+
+    UNKNOWN = "unknown"
+    ATTENDED = "attended"
+    ABSENT = "absent"
 
 
 class ConsentKind(StrEnum):

@@ -37,6 +37,8 @@ class Place:
 ADDRESS = Place("subscribers", "address")
 NAME = Place("subscribers", "name")
 RETURNED = Place("returned_mails", "raw")
+ROOM = Place("symposia", "room")
+DETAILS = Place("registrations", "details")
 
 
 @dataclass(frozen=True)

@@ -142,7 +142,7 @@ def _text(found: Statement, language: str) -> StatementText:
 
 def programme(session: Session, now: datetime) -> Programme:
     """Every announced or called-off symposium as it stands."""
-    pages = [_symposium(one, now) for one in _public_symposia(session)]
+    pages = [page_of(one, now) for one in _public_symposia(session)]
     upcoming = sorted((page for page in pages if not page.over), key=_order)
     past = sorted((page for page in pages if page.over), key=_order, reverse=True)
     return Programme(upcoming=tuple(upcoming), past=tuple(past))
@@ -151,7 +151,7 @@ def programme(session: Session, now: datetime) -> Programme:
 def symposium(session: Session, slug: str, now: datetime) -> SymposiumPage | None:
     """One public symposium; None for a draft or an unknown one."""
     found = _find(session, slug)
-    return None if found is None else _symposium(found, now)
+    return None if found is None else page_of(found, now)
 
 
 def _find(session: Session, slug: str) -> Symposium | None:
@@ -167,7 +167,8 @@ def _public_symposia(session: Session) -> Iterable[Symposium]:
     )
 
 
-def _symposium(found: Symposium, now: datetime) -> SymposiumPage:
+def page_of(found: Symposium, now: datetime) -> SymposiumPage:
+    """What the pages may show of a symposium; whether it is public is the caller's question."""
     ends_at = found.starts_at + timedelta(minutes=found.minutes) if found.starts_at else None
     return SymposiumPage(
         slug=found.slug,
