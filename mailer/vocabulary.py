@@ -11,7 +11,10 @@ class MailingKind(StrEnum):
     """What a mailing is; also the name of its folder in templates/email."""
 
     STATEMENT_ALERT = "statement_alert"
+    REGISTRATION_REQUEST = "registration_request"
     REGISTRATION_CONFIRMATION = "registration_confirmation"
+    WAITING_LIST = "waiting_list"
+    WITHDRAWAL = "withdrawal"
     REMINDER = "reminder"
     CHANGE = "change"
     CANCELLATION = "cancellation"
@@ -53,6 +56,7 @@ class SkipReason(StrEnum):
     SUPPRESSED = "suppressed"
     ERASED = "erased"
     WITHDRAWN = "withdrawn"
+    WAITING = "waiting"
     REGISTERED_LATE = "registered_late"
     DATE_UNCONFIRMED = "date_unconfirmed"
     DATE_MOVED = "date_moved"
