@@ -97,6 +97,14 @@ class RegistrationState(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+class QuestionKind(StrEnum):
+    """What answer a registration question takes."""
+
+    TEXT = "text"
+    CHOICE = "choice"
+    YES_NO = "yes_no"
+
+
 class Attendance(StrEnum):
     """Whether an attendee came, as staff or an imported list say; unknown is neither."""
 

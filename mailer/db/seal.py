@@ -94,6 +94,10 @@ class Vault:
         family = self.ring[Family.SUPPRESSION]
         return family.digest(b"address\0" + normalise_address(address).encode(), 1)[:INDEX_BYTES]
 
+    def hidden_index(self, what: str, value: str) -> bytes:
+        """Blind index of anything else that must be compared and not be read, such as a tool's own id."""
+        return self._index(what.encode() + b"\0", value)
+
     def _index(self, kind: bytes, value: str) -> bytes:
         # The index family has one key for life: with two, one person could be listed twice.
         return self.ring[Family.INDEX].digest(kind + value.encode(), 1)[:INDEX_BYTES]

@@ -60,9 +60,14 @@ class SymposiumPage:
     ends_at: datetime | None
     end_assumed: bool
     moved_from: tuple["EarlierDate", ...]
+    minutes: int
     place: str | None
+    online: bool | None
+    speakers: tuple[str, ...]
+    languages: tuple[str, ...]
     register_url: str | None
     series: str | None
+    series_key: str | None
     series_text: str
     has_calendar: bool
     over: bool
@@ -183,9 +188,14 @@ def page_of(found: Symposium, now: datetime) -> SymposiumPage:
         ends_at=ends_at,
         end_assumed=found.end_source is EndSource.ASSUMED,
         moved_from=_earlier(found),
+        minutes=found.minutes,
         place=found.place,
+        online=found.online,
+        speakers=tuple(found.speakers),
+        languages=tuple(found.languages),
         register_url=found.register_url,
         series=found.series.name if found.series else None,
+        series_key=found.series.key if found.series else None,
         series_text=found.series.text if found.series else "",
         has_calendar=_has_day(found),
         over=_is_over(found, now),
