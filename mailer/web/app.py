@@ -16,9 +16,12 @@ from mailer.web.guard import AccessLog, BodyLimit, LastNet, SecurityHeaders
 from mailer.web.pages import Pages
 from mailer.web.public import (
     archive,
+    attend,
     confirm,
     join,
+    own,
     preferences,
+    register,
     service,
     start,
     subscribe,
@@ -27,7 +30,20 @@ from mailer.web.public import (
 )
 from mailer.web.site import Site
 
-PUBLIC = (start, subscribe, confirm, unsubscribe, preferences, archive, symposia, join, service)
+PUBLIC = (
+    start,
+    subscribe,
+    confirm,
+    unsubscribe,
+    preferences,
+    archive,
+    symposia,
+    register,
+    attend,
+    own,
+    join,
+    service,
+)
 
 
 def create_app(house: House, *, clock: Callable[[], datetime], inbox: Inbox | None) -> FastAPI:

@@ -5,6 +5,7 @@ from tests.web.scene import Scene
 
 EXAMPLES: dict[str, str] = {
     "/": "/",
+    "/attend/{token}": "/attend/{attend}",
     "/c/{token}": "/c/{confirm}",
     "/erased": "/erased",
     "/healthz": "/healthz",
@@ -21,7 +22,10 @@ EXAMPLES: dict[str, str] = {
     "/j/{token}": "/j/{join}",
     "/p/{token}": "/p/{preferences}",
     "/p/{token}/erase": "/p/{preferences}/erase",
+    "/r/{token}": "/r/{own}",
+    "/register/sent": "/register/sent",
     "/robots.txt": "/robots.txt",
+    "/series/{key}": "/series/prevention",
     "/statements": "/statements",
     "/statements.atom": "/statements.atom",
     "/statements/{slug}": "/statements/prisoners-of-war",
@@ -31,6 +35,7 @@ EXAMPLES: dict[str, str] = {
     "/symposia": "/symposia",
     "/symposia.ics": "/symposia.ics",
     "/symposia/{slug}": "/symposia/ukraine",
+    "/symposia/{slug}/register": "/symposia/restorative/register",
     "/symposia/{slug}.ics": "/symposia/ukraine.ics",
     "/u/{token}": "/u/{leave}",
 }
