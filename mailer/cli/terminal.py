@@ -31,6 +31,8 @@ from mailer.services.programme.ingesting import PageHeld
 from mailer.services.programme.proposals import ProposalRefusal
 from mailer.services.programme.statements import UnknownStatement
 from mailer.services.programme.symposia import SymposiumRefusal, UnknownSymposium
+from mailer.services.registration.api_tokens import TokenRefusal
+from mailer.services.registration.roll import TooLong
 from mailer.settings import Settings, SettingsError, current
 from mailer.smtp.relay import RelayError
 
@@ -50,6 +52,8 @@ EXPECTED: tuple[type[Exception], ...] = (
     SettingsError,
     SwitchRefusal,
     SymposiumRefusal,
+    TokenRefusal,
+    TooLong,
     UnknownCampaign,
     UnknownLane,
     UnknownMailing,
