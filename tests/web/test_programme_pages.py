@@ -14,7 +14,7 @@ from mailer.services.programme import statements, symposia
 from mailer.services.programme.public import symposium
 from mailer.vocabulary import StatementState
 from mailer.web.app import create_app
-from mailer.web.public.symposia import linked_data
+from mailer.web.public.linked_data import linked_data
 from tests.conftest import NOON
 from tests.services.conftest import noon
 from tests.web.conftest import Clock
@@ -119,7 +119,7 @@ def test_what_programs_fetch_again_is_sent_once(looker: Visitor, path: str) -> N
 
 def test_symposia_stand_in_their_order_with_their_own_time(looker: Visitor) -> None:
     page = looker.see("/symposia")
-    upcoming, past = page.css("section")
+    upcoming, past, _calendars = page.css("section")
     titles = [link.text() for link in upcoming.css(".line a")]
     assert titles == [
         "How to Identify Genocide: The Ukraine Case",
