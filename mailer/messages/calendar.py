@@ -165,7 +165,7 @@ def _event_lines(event: CalendarEvent, method: Method, attendee: str | None) -> 
     lines.append(f"SUMMARY:{_text(without_links(event.summary))}")
     if description := _description(event):
         lines.append(f"DESCRIPTION:{_text(description)}")
-    if location := without_links(event.location):
+    if location := without_links(event.location).strip():
         lines.append(f"LOCATION:{_text(location)}")
     if event.url:
         lines.append(f"URL:{_url(event.url)}")

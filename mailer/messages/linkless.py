@@ -7,11 +7,15 @@ travels to whoever is sent it, so no text in one may lead into a meeting. Pure.
 import re
 
 # With a scheme; or a host with a path behind it; or a host that begins with "www.".
+# What closes a sentence or a bracket behind it stays, whatever else is glued to it goes.
 _LINK = re.compile(
     r"""
-    [a-z][a-z0-9+.-]*://\S*
-    | \bwww\.\S+
-    | (?<![\w@.-])(?:[\w-]+\.)+[^\W\d_]{2,}(?::\d+)?/\S*
+    (?:
+      [a-z][a-z0-9+.-]*://
+      | \bwww\.
+      | (?<![\w@.-])(?:[\w-]+\.)+[^\W\d_]{2,}(?::\d+)?/
+    )
+    \S*?(?=[)\]>.,;:!?،؛。]*(?:\s|$))
     """,
     re.IGNORECASE | re.VERBOSE,
 )
