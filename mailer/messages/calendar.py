@@ -20,7 +20,7 @@ from mailer.messages.when import in_utc
 
 PRODUCT = "-//mailer//Symposium calendar 1//EN"
 FOLD_OCTETS = 75  # RFC 5545 3.1, without the line end
-END_NOT_ANNOUNCED = "The end was not announced; the end given here is an assumption."
+END_NOT_ANNOUNCED = "The end has not been announced; the end given here is an estimate."
 _UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,254}")
 _LINE_ENDS = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")

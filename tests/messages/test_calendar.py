@@ -219,13 +219,13 @@ def test_assumed_end_is_written_and_said():
     octets = itip(an_event(end_assumed=True), Method.REQUEST, attendee=READER)
     assert value(octets, "DTEND") == "20240927T170000Z"
     assert plain(value(octets, "DESCRIPTION")).endswith(
-        "\n\nThe end was not announced; the end given here is an assumption."
+        "\n\nThe end has not been announced; the end given here is an estimate."
     )
     alone = itip(
         an_event(end_assumed=True, description="", end_note="Кінець."), Method.PUBLISH, attendee=None
     )
     assert value(alone, "DESCRIPTION") == "Кінець."
-    assert "assumption" not in itip(an_event(), Method.PUBLISH, attendee=None).decode()
+    assert "estimate" not in itip(an_event(), Method.PUBLISH, attendee=None).decode()
 
 
 REFUSED = {
