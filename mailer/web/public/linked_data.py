@@ -5,6 +5,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from mailer.messages.when import local
 from mailer.services.house import House
 from mailer.services.programme.public import EarlierDate, SymposiumPage
 from mailer.web.pages import machine_time
@@ -34,7 +35,7 @@ def linked_data(house: House, found: SymposiumPage) -> Markup | None:
         "organizer": {"@type": "Organization", "name": house.settings.organisation, "url": house.url("")},
     }
     if found.ends_at is not None and not found.end_assumed:
-        data["endDate"] = found.ends_at.isoformat(timespec="minutes")
+        data["endDate"] = local(found.ends_at, found.zone).isoformat(timespec="minutes")
     if earlier and not found.cancelled:
         data["previousStartDate"] = earlier[0] if len(earlier) == 1 else earlier
     if found.place:
