@@ -73,7 +73,8 @@ class SymposiumFacts:
 
     `when` is worded in the language of the mail; `language` is the language of `title`, `series` and
     `where`. `offset` (such as "UTC-4") is None while the hour is not announced: then there is no
-    `local_time` slot either, because there is no instant to convert.
+    `local_time` slot either, because there is no instant to convert. `converter_url` is the page that
+    says this instant on other clocks.
     """
 
     title: str
@@ -84,6 +85,7 @@ class SymposiumFacts:
     series: str | None = None
     where: str | None = None
     calendar_url: str | None = None
+    converter_url: str | None = None
     end_assumed: bool = False
 
 

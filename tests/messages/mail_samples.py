@@ -202,6 +202,7 @@ def symposium(language: str, size: Size = Size.TYPICAL, *, hour: int = 12) -> Sy
         calendar_url="https://www.example.org/symposia/restorative-justice.ics"
         if size is not Size.SHORT
         else None,
+        converter_url="https://www.example.org/time/restorative-justice" if size is not Size.SHORT else None,
         end_assumed=size is Size.LONG,
         language="en",
     )

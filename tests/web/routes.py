@@ -5,6 +5,8 @@ from tests.web.scene import Scene
 
 EXAMPLES: dict[str, str] = {
     "/": "/",
+    "/calendars/languages/{spoken}.ics": "/calendars/languages/en.ics",
+    "/calendars/series/{key}.ics": "/calendars/series/prevention.ics",
     "/c/{token}": "/c/{confirm}",
     "/erased": "/erased",
     "/healthz": "/healthz",
@@ -31,11 +33,14 @@ EXAMPLES: dict[str, str] = {
     "/symposia.ics": "/symposia.ics",
     "/symposia/{slug}": "/symposia/ukraine",
     "/symposia/{slug}.ics": "/symposia/ukraine.ics",
+    "/time/{slug}": "/time/ukraine",
     "/u/{token}": "/u/{leave}",
 }
 
 NO_PAGES = frozenset(
     {
+        "/calendars/languages/{spoken}.ics",
+        "/calendars/series/{key}.ics",
         "/healthz",
         "/inbox/{number}/attachments/{part}",
         "/inbox/{number}/frame",

@@ -32,7 +32,7 @@ from mailer.messages.tokens import message_id, return_address
 from mailer.services.house import House
 from mailer.services.sending.claim import Slice
 from mailer.services.sending.content import Content, language_of, read_content
-from mailer.services.sending.invitation import invitation, local_time
+from mailer.services.sending.invitation import has_day, invitation, local_time
 from mailer.services.sending.settle import GIVEN_BACK, UNFIT
 from mailer.services.sending.traits import TRAITS
 from mailer.smtp.letter import Lease, Letter
@@ -159,6 +159,7 @@ class Mail:
             cancelled=frame.mailing.kind is MailingKind.CANCELLATION,
             attendee=address,
             stamped_at=self.candidate.created_at,
+            language=frame.language,
         )
 
 
@@ -256,9 +257,7 @@ def _told(mailing: Mailing, symposium: Symposium | None, registration: Registrat
 
 
 def _has_calendar(kind: MailingKind, symposium: Symposium | None) -> bool:
-    if symposium is None or not TRAITS[kind].calendar:
-        return False
-    return symposium.starts_at is not None
+    return symposium is not None and TRAITS[kind].calendar and has_day(symposium)
 
 
 def build_form(

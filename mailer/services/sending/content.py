@@ -31,6 +31,7 @@ from mailer.messages.facts import (
 )
 from mailer.messages.slots import expand_placeholders
 from mailer.services.house import House
+from mailer.services.sending.invitation import has_day
 from mailer.vocabulary import EndSource, MailingKind, Precision
 
 PLACEHOLDERS = frozenset({"first_name"})
@@ -183,11 +184,12 @@ def symposium_facts(house: House, symposium: Symposium, language: str) -> Sympos
         when=_in_words(symposium.precision, symposium, language),
         offset=words.offset_words(symposium.starts_at, symposium.zone) if exact else None,  # type: ignore[arg-type]
         page_url=house.url("symposia", symposium.slug),
-        calendar_url=house.url("symposia", f"{symposium.slug}.ics") if symposium.day and exact else None,
+        calendar_url=house.url("symposia", f"{symposium.slug}.ics") if has_day(symposium) else None,
+        converter_url=house.url("time", symposium.slug) if exact else None,
         language=symposium.language,
         series=symposium.series.name if symposium.series else None,
         where=symposium.place,
-        end_assumed=symposium.end_source is EndSource.ASSUMED,
+        end_assumed=exact and symposium.end_source is EndSource.ASSUMED,
     )
 
 

@@ -16,7 +16,7 @@ class Traits:
     bulk: bool  # Precedence: list
     unsubscribe: bool  # carries the List-Unsubscribe pair
     auto_submitted: bool
-    calendar: bool = False  # carries an iTIP part when the hour is known
+    calendar: bool = False  # carries an iTIP part when the day is known
 
 
 _RETRY, _HOLD = DoubtPolicy.RETRY, DoubtPolicy.HOLD
