@@ -137,8 +137,10 @@ class CampaignState(StrEnum):
 
 class ProposalState(StrEnum):
     OPEN = "open"
+    HELD = "held"  # one of too many from one fetch: a person looks at the source first
     ACCEPTED = "accepted"
     REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"  # the source took it back before anybody decided
 
 
 class Precision(StrEnum):
@@ -158,6 +160,42 @@ class FieldSource(StrEnum):
     WEEKDAY = "weekday"
     CONTEXT = "context"
     STAFF = "staff"
+
+
+class SourceKind(StrEnum):
+    """What a watched address gives; "auto" is told from the first fetch on by its bytes."""
+
+    AUTO = "auto"
+    PAGE = "page"
+    FEED = "feed"
+    JSON_FEED = "json-feed"
+    CALENDAR = "calendar"
+
+
+class SourceState(StrEnum):
+    WATCHED = "watched"
+    PAUSED = "paused"
+
+
+class ItemFate(StrEnum):
+    """What became of one item of a watched source."""
+
+    SEEN = "seen"  # known, and nothing was made of it
+    TAKEN = "taken"  # a draft was made of it, or it belongs to a statement or symposium that is known
+    HELD = "held"  # it leaves something open that only a person can answer
+
+
+class Medium(StrEnum):
+    """What a fact was read from. `TRUST` orders them: a lower one never overwrites a higher one."""
+
+    PAGE = "page"
+    FEED = "feed"
+    LINKED_DATA = "json-ld"
+    CALENDAR = "calendar"
+    STAFF = "staff"
+
+
+TRUST = {medium: rank for rank, medium in enumerate(Medium)}
 
 
 class EndSource(StrEnum):
