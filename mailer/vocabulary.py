@@ -11,7 +11,10 @@ class MailingKind(StrEnum):
     """What a mailing is; also the name of its folder in templates/email."""
 
     STATEMENT_ALERT = "statement_alert"
+    REGISTRATION_REQUEST = "registration_request"
     REGISTRATION_CONFIRMATION = "registration_confirmation"
+    WAITING_LIST = "waiting_list"
+    WITHDRAWAL = "withdrawal"
     REMINDER = "reminder"
     CHANGE = "change"
     CANCELLATION = "cancellation"
@@ -53,6 +56,7 @@ class SkipReason(StrEnum):
     SUPPRESSED = "suppressed"
     ERASED = "erased"
     WITHDRAWN = "withdrawn"
+    WAITING = "waiting"
     REGISTERED_LATE = "registered_late"
     DATE_UNCONFIRMED = "date_unconfirmed"
     DATE_MOVED = "date_moved"
@@ -85,9 +89,28 @@ class SubscriptionState(StrEnum):
 
 
 class RegistrationState(StrEnum):
+    """Pending: asked for on a form, and not yet confirmed by the link in the mail; holds no place."""
+
+    PENDING = "pending"
     CONFIRMED = "confirmed"
     WAITING = "waiting"
     WITHDRAWN = "withdrawn"
+
+
+class QuestionKind(StrEnum):
+    """What answer a registration question takes."""
+
+    TEXT = "text"
+    CHOICE = "choice"
+    YES_NO = "yes_no"
+
+
+class Attendance(StrEnum):
+    """Whether an attendee came, as staff or an imported list say; unknown is neither."""
+
+    UNKNOWN = "unknown"
+    ATTENDED = "attended"
+    ABSENT = "absent"
 
 
 class ConsentKind(StrEnum):
