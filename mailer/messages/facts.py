@@ -90,8 +90,46 @@ class SymposiumFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AskedFor:
+    """One symposium that somebody wants to register for; `when` in words, `title` in `language`."""
+
+    title: str
+    when: str
+    language: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegistrationRequestFacts:
+    """Nothing in it was typed by whoever filled in the form: the symposia are the organisation's words."""
+
+    symposia: tuple[AskedFor, ...]
+    valid_hours: int = 72
+
+    def __post_init__(self) -> None:
+        if not self.symposia:
+            raise ValueError("A request to confirm a registration names at least one symposium.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class RegistrationFacts:
+    """`joining`: the mail holds the way into the room (`join_url`). `promoted`: a place became free."""
+
     symposium: SymposiumFacts
+    joining: bool = False
+    promoted: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaitingListFacts:
+    symposium: SymposiumFacts
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithdrawalFacts:
+    """`invited`: their calendar may hold the symposium, and the mail takes it out again."""
+
+    symposium: SymposiumFacts
+    invited: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,7 +220,10 @@ class WelcomeFacts:
 
 Facts = (
     StatementFacts
+    | RegistrationRequestFacts
     | RegistrationFacts
+    | WaitingListFacts
+    | WithdrawalFacts
     | ReminderFacts
     | ChangeFacts
     | CancellationFacts
@@ -193,7 +234,10 @@ Facts = (
 
 FACTS_OF_KIND: Mapping[MailingKind, type[Facts]] = {
     MailingKind.STATEMENT_ALERT: StatementFacts,
+    MailingKind.REGISTRATION_REQUEST: RegistrationRequestFacts,
     MailingKind.REGISTRATION_CONFIRMATION: RegistrationFacts,
+    MailingKind.WAITING_LIST: WaitingListFacts,
+    MailingKind.WITHDRAWAL: WithdrawalFacts,
     MailingKind.REMINDER: ReminderFacts,
     MailingKind.CHANGE: ChangeFacts,
     MailingKind.CANCELLATION: CancellationFacts,

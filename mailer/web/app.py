@@ -19,6 +19,7 @@ from mailer.web.public import (
     calendars,
     confirm,
     converter,
+    join,
     preferences,
     service,
     start,
@@ -39,6 +40,7 @@ PUBLIC = (
     calendars,
     symposia,
     converter,
+    join,
     service,
 )
 

@@ -35,9 +35,12 @@ ROOT = Path(__file__).parents[2]
 LEAVE = {"unsubscribe_url", "preferences_url"}
 SLOTS = {
     MailingKind.STATEMENT_ALERT: LEAVE,
-    MailingKind.REGISTRATION_CONFIRMATION: {"first_name", "local_time"},
-    MailingKind.REMINDER: {"first_name", "local_time", "unsubscribe_url"},
-    MailingKind.CHANGE: {"first_name", "local_time"},
+    MailingKind.REGISTRATION_REQUEST: {"attend_url"},
+    MailingKind.REGISTRATION_CONFIRMATION: {"first_name", "local_time", "registration_url"},
+    MailingKind.WAITING_LIST: {"first_name", "local_time", "registration_url"},
+    MailingKind.WITHDRAWAL: {"first_name", "local_time"},
+    MailingKind.REMINDER: {"first_name", "local_time", "registration_url", "unsubscribe_url"},
+    MailingKind.CHANGE: {"first_name", "local_time", "registration_url"},
     MailingKind.CANCELLATION: {"first_name", "local_time"},
     MailingKind.CAMPAIGN: LEAVE | {"first_name"},
     MailingKind.OPT_IN: {"confirm_url"},

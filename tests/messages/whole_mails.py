@@ -24,6 +24,8 @@ TOPIC_KINDS = (MailingKind.STATEMENT_ALERT, MailingKind.CAMPAIGN, MailingKind.WE
 LEAVABLE_KINDS = (*TOPIC_KINDS, MailingKind.REMINDER)
 SYMPOSIUM_KINDS = (
     MailingKind.REGISTRATION_CONFIRMATION,
+    MailingKind.WAITING_LIST,
+    MailingKind.WITHDRAWAL,
     MailingKind.REMINDER,
     MailingKind.CHANGE,
     MailingKind.CANCELLATION,

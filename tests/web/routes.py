@@ -20,6 +20,7 @@ EXAMPLES: dict[str, str] = {
     "/inbox/{number}/mail.eml": "/inbox/1/mail.eml",
     "/inbox/{number}/source": "/inbox/1/source",
     "/inbox/{number}/text": "/inbox/1/text",
+    "/j/{token}": "/j/{join}",
     "/p/{token}": "/p/{preferences}",
     "/p/{token}/erase": "/p/{preferences}/erase",
     "/robots.txt": "/robots.txt",

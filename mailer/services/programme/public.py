@@ -57,7 +57,11 @@ class SymposiumPage:
     ends_at: datetime | None
     end_assumed: bool
     moved_from: tuple["EarlierDate", ...]
+    minutes: int
     place: str | None
+    online: bool | None
+    speakers: tuple[str, ...]
+    languages: tuple[str, ...]
     register_url: str | None
     series: str | None
     series_key: str | None
@@ -149,7 +153,7 @@ def _text(found: Statement, language: str) -> StatementText:
 
 def programme(session: Session, now: datetime) -> Programme:
     """Every announced or called-off symposium as it stands."""
-    pages = [_symposium(one, now) for one in public_symposia(session)]
+    pages = [page_of(one, now) for one in public_symposia(session)]
     upcoming = sorted((page for page in pages if not page.over), key=_order)
     past = sorted((page for page in pages if page.over), key=_order, reverse=True)
     return Programme(upcoming=tuple(upcoming), past=tuple(past))
@@ -158,7 +162,7 @@ def programme(session: Session, now: datetime) -> Programme:
 def symposium(session: Session, slug: str, now: datetime) -> SymposiumPage | None:
     """One public symposium; None for a draft or an unknown one."""
     found = find_public(session, slug)
-    return None if found is None else _symposium(found, now)
+    return None if found is None else page_of(found, now)
 
 
 def find_public(session: Session, slug: str) -> Symposium | None:
@@ -176,7 +180,8 @@ def public_symposia(session: Session) -> Iterable[Symposium]:
     )
 
 
-def _symposium(found: Symposium, now: datetime) -> SymposiumPage:
+def page_of(found: Symposium, now: datetime) -> SymposiumPage:
+    """What the pages may show of a symposium; whether it is public is the caller's question."""
     ends_at = found.starts_at + timedelta(minutes=found.minutes) if found.starts_at else None
     return SymposiumPage(
         slug=found.slug,
@@ -191,7 +196,11 @@ def _symposium(found: Symposium, now: datetime) -> SymposiumPage:
         ends_at=ends_at,
         end_assumed=found.end_source is EndSource.ASSUMED,
         moved_from=_earlier(found),
+        minutes=found.minutes,
         place=found.place,
+        online=found.online,
+        speakers=tuple(found.speakers),
+        languages=tuple(found.languages),
         register_url=found.register_url,
         series=found.series.name if found.series else None,
         series_key=found.series.key if found.series else None,
