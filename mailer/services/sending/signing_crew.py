@@ -1,4 +1,4 @@
-"""The signing crew: a process for each core, which makes RSA signatures for one sender.
+"""The signing crew: a process for each core, up to four, which make RSA signatures for one sender.
 
 A process is given digests, many at a time, and answers in their order. None of them is
 needed: while one starts, is lost or is stuck, the sender signs by itself.
@@ -16,6 +16,7 @@ import structlog
 from mailer.messages.dkim import Signer
 from mailer.services.sending import signing_process
 
+MOST = 4  # processes: they sign more than one sender can compose
 IN_HAND = 2  # groups a process has: one it works on, and one to go on with
 ANSWER_SECONDS = 10.0  # a process that is silent for so long is given up
 AGAIN_SECONDS = 10.0  # between the loss of a process and the next try to start one
@@ -111,7 +112,7 @@ class Crew:
 
     def __init__(self, signer: Signer) -> None:
         self._signer = signer
-        self._size = len(os.sched_getaffinity(0))
+        self._size = min(MOST, len(os.sched_getaffinity(0)))
         self._processes: list[SigningProcess] = []
         self._not_before = 0.0
 

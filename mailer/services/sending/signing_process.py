@@ -6,6 +6,7 @@ output has READY once and then the signature of each digest, in their order. It 
 standard input, so it outlives no sender, however that one dies.
 """
 
+import contextlib
 import os
 import signal
 
@@ -51,7 +52,8 @@ def main() -> None:
     # A terminal or a service manager may signal all at once, but the sender still finishes what it has.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    os.nice(NICENESS)
+    with contextlib.suppress(OSError):  # a sandbox may forbid it
+        os.nice(NICENESS)
     try:
         _serve()
     except (EOFError, BrokenPipeError):  # the sender is gone
