@@ -479,6 +479,8 @@ def strings(facts: object) -> Iterator[str]:
         value = getattr(facts, field.name)
         if field.name in ("body", "subject", "language", "body_language", "lead", "tense", "what", "offset"):
             continue
+        if field.name in ("frequency", "published_on"):
+            continue
         if field.name == "calendar_url":
             continue  # a cancellation offers no calendar file; R24 sees to the others
         for item in value if isinstance(value, tuple) else (value,):

@@ -35,6 +35,7 @@ ROOT = Path(__file__).parents[2]
 LEAVE = {"unsubscribe_url", "preferences_url"}
 SLOTS = {
     MailingKind.STATEMENT_ALERT: LEAVE,
+    MailingKind.DIGEST: LEAVE,
     MailingKind.REGISTRATION_CONFIRMATION: {"first_name", "local_time"},
     MailingKind.REMINDER: {"first_name", "local_time", "unsubscribe_url"},
     MailingKind.CHANGE: {"first_name", "local_time"},

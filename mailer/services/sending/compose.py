@@ -7,7 +7,7 @@ when a connection is ready for it, so that no more letters exist than are on the
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import format_datetime
@@ -18,6 +18,7 @@ from sqlalchemy.exc import NoResultFound
 from sqlalchemy.orm import Session
 
 from mailer import failpoints
+from mailer.db.digests import Told
 from mailer.db.mailings import Mailing
 from mailer.db.outbox import Candidate
 from mailer.db.programme import Registration, Symposium
@@ -174,7 +175,11 @@ class Composer:
         """The slice's mails, ready to be composed one by one without the database."""
         frames: dict[tuple[object, ...], Frame] = {}
         boottime = self.boottime()
-        for candidate in slice_.held:
+        digests, rest = _apart(slice_)
+        for candidate in digests:
+            its_own = self._frame(session, slice_, candidate, None, frames, (lease, now, boottime))
+            yield Mail(candidate, slice_.fence, its_own, None)
+        for candidate in rest:
             registration_id = candidate.registration_id
             # To subscribers a mailing says the same in each language; an attendee's mail is looked at alone.
             short = (candidate.mailing_id, candidate.languages)
@@ -199,7 +204,8 @@ class Composer:
         symposium = slice_.around.symposia.get(mailing.symposium_id or 0)
         language = language_of(candidate.languages or "[]")
         told = _told(mailing, symposium, registration)
-        key = (mailing.id, language, told, symposium.changed_at if symposium else None)
+        statements = slice_.around.digests.get(candidate.id, ()) if slice_.around.digests else ()
+        key = (mailing.id, language, told, symposium.changed_at if symposium else None, statements)
         if key not in frames:
             lease, now, boottime = times
             frames[key] = Frame(
@@ -207,7 +213,7 @@ class Composer:
                 mailing=mailing,
                 symposium=symposium,
                 language=language,
-                form=self._form(session, key, mailing, language, symposium, told),
+                form=self._form(session, key, mailing, language, symposium, told, statements),
                 lease=lease,
                 now=now,
                 boottime=boottime,
@@ -222,16 +228,24 @@ class Composer:
         language: str,
         symposium: Symposium | None,
         told: int | None,
+        statements: Told,
     ) -> Form | None:
         """The mailing's compiled form in one language; None for one that breaks a rule.
 
-        A symposium that changed makes a new one, and so does each date that attendees were told before.
+        A symposium that changed makes a new one, and so does each date that attendees were told before,
+        and each set of statements that readers of a digest are told of.
         """
         form = self._forms.get(key)
         if form is None:
             try:
                 content = read_content(
-                    session, self.house, mailing, language, symposium=symposium, told_generation=told
+                    session,
+                    self.house,
+                    mailing,
+                    language,
+                    symposium=symposium,
+                    told_generation=told,
+                    statements=[statement_id for statement_id, _ in statements],
                 )
                 calendar = _has_calendar(mailing.kind, symposium)
                 form = build_form(
@@ -245,6 +259,16 @@ class Composer:
                 self._forms.popitem(last=False)
         self._forms.move_to_end(key)
         return form
+
+
+def _apart(slice_: Slice) -> tuple[Sequence[Candidate], Sequence[Candidate]]:
+    """The slice's digests, of which one mailing says different things to different people, and the rest."""
+    digests = slice_.around.digests
+    if digests is None:
+        return (), slice_.held
+    return [one for one in slice_.held if one.id in digests], [
+        one for one in slice_.held if one.id not in digests
+    ]
 
 
 def _told(mailing: Mailing, symposium: Symposium | None, registration: Registration | None) -> int | None:
