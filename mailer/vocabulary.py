@@ -12,7 +12,10 @@ class MailingKind(StrEnum):
 
     STATEMENT_ALERT = "statement_alert"
     DIGEST = "digest"
+    REGISTRATION_REQUEST = "registration_request"
     REGISTRATION_CONFIRMATION = "registration_confirmation"
+    WAITING_LIST = "waiting_list"
+    WITHDRAWAL = "withdrawal"
     REMINDER = "reminder"
     CHANGE = "change"
     CANCELLATION = "cancellation"
@@ -54,6 +57,7 @@ class SkipReason(StrEnum):
     SUPPRESSED = "suppressed"
     ERASED = "erased"
     WITHDRAWN = "withdrawn"
+    WAITING = "waiting"
     REGISTERED_LATE = "registered_late"
     DATE_UNCONFIRMED = "date_unconfirmed"
     DATE_MOVED = "date_moved"
@@ -95,9 +99,28 @@ class Frequency(StrEnum):
 
 
 class RegistrationState(StrEnum):
+    """Pending: asked for on a form, and not yet confirmed by the link in the mail; holds no place."""
+
+    PENDING = "pending"
     CONFIRMED = "confirmed"
     WAITING = "waiting"
     WITHDRAWN = "withdrawn"
+
+
+class QuestionKind(StrEnum):
+    """What answer a registration question takes."""
+
+    TEXT = "text"
+    CHOICE = "choice"
+    YES_NO = "yes_no"
+
+
+class Attendance(StrEnum):
+    """Whether an attendee came, as staff or an imported list say; unknown is neither."""
+
+    UNKNOWN = "unknown"
+    ATTENDED = "attended"
+    ABSENT = "absent"
 
 
 class ConsentKind(StrEnum):
@@ -147,8 +170,10 @@ class CampaignState(StrEnum):
 
 class ProposalState(StrEnum):
     OPEN = "open"
+    HELD = "held"  # one of too many from one fetch: a person looks at the source first
     ACCEPTED = "accepted"
     REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"  # the source took it back before anybody decided
 
 
 class Precision(StrEnum):
@@ -168,6 +193,42 @@ class FieldSource(StrEnum):
     WEEKDAY = "weekday"
     CONTEXT = "context"
     STAFF = "staff"
+
+
+class SourceKind(StrEnum):
+    """What a watched address gives; "auto" is told from the first fetch on by its bytes."""
+
+    AUTO = "auto"
+    PAGE = "page"
+    FEED = "feed"
+    JSON_FEED = "json-feed"
+    CALENDAR = "calendar"
+
+
+class SourceState(StrEnum):
+    WATCHED = "watched"
+    PAUSED = "paused"
+
+
+class ItemFate(StrEnum):
+    """What became of one item of a watched source."""
+
+    SEEN = "seen"  # known, and nothing was made of it
+    TAKEN = "taken"  # a draft was made of it, or it belongs to a statement or symposium that is known
+    HELD = "held"  # it leaves something open that only a person can answer
+
+
+class Medium(StrEnum):
+    """What a fact was read from. `TRUST` orders them: a lower one never overwrites a higher one."""
+
+    PAGE = "page"
+    FEED = "feed"
+    LINKED_DATA = "json-ld"
+    CALENDAR = "calendar"
+    STAFF = "staff"
+
+
+TRUST = {medium: rank for rank, medium in enumerate(Medium)}
 
 
 class EndSource(StrEnum):

@@ -7,12 +7,13 @@ derived from them and kept with the tzdata version that derived it.
 import uuid
 from datetime import date, datetime, time
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 from sqlalchemy.types import JSON
 
 from mailer.db.base import Base, BigId, Instant, JsonObject, word
 from mailer.vocabulary import (
+    Attendance,
     EndSource,
     Precision,
     ProposalState,
@@ -94,7 +95,19 @@ class Symposium(Base):
     end_source: Mapped[EndSource] = mapped_column(word(EndSource), default=EndSource.ASSUMED)
 
     place: Mapped[str | None] = mapped_column(Text)
+    online: Mapped[bool | None]  # null: nobody has said
+    room: Mapped[bytes | None] = mapped_column(LargeBinary)  # sealed: the URL that join links lead to
+    speakers: Mapped[list[str]] = mapped_column(JSON, default=list)
+    languages: Mapped[list[str]] = mapped_column(JSON, default=list)  # that will be spoken; tags
     register_url: Mapped[str | None] = mapped_column(Text)
+
+    capacity: Mapped[int | None]  # null: as many as come
+    waiting_list: Mapped[bool] = mapped_column(default=True)
+    asks_access: Mapped[bool] = mapped_column(default=False)
+    form_fields: Mapped[list[JsonObject]] = mapped_column(JSON, default=list)  # the registration questions
+    registration_window: Mapped[JsonObject] = mapped_column(JSON, default=dict)  # opens, closes, zone
+    registration_opens_at: Mapped[datetime | None] = mapped_column(Instant)  # derived from the window
+    registration_closes_at: Mapped[datetime | None] = mapped_column(Instant)
     sources: Mapped[dict[str, str]] = mapped_column(JSON)  # field -> FieldSource
     raw: Mapped[str] = mapped_column(Text, default="")
     questions: Mapped[list[str]] = mapped_column(JSON)  # what a person must confirm before any mail leaves
@@ -138,7 +151,11 @@ class ReminderRule(Base):
 
 
 class Registration(Base):
-    """One attendee of one symposium. `told_generation` is the date they last heard of."""
+    """One attendee of one symposium. `told_generation` is the date they last heard of.
+
+    `registered_at`: since when they hold this state. `languages` and `zone` are what they chose for this
+    symposium; without it the subscriber's hold.
+    """
 
     __tablename__ = "registrations"
     __table_args__ = (
@@ -154,6 +171,12 @@ class Registration(Base):
     sequence_bump: Mapped[int] = mapped_column(default=0)
     told_generation: Mapped[int | None]
     registered_at: Mapped[datetime] = mapped_column(Instant)
+    confirmed_at: Mapped[datetime | None] = mapped_column(Instant)  # their own last yes, by their mail's link
+    languages: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    zone: Mapped[str | None] = mapped_column(String(64))
+    attendance: Mapped[Attendance] = mapped_column(word(Attendance), default=Attendance.UNKNOWN)
+    join_generation: Mapped[int] = mapped_column(default=1)  # of their join link; older ones are revoked
+    details: Mapped[bytes | None] = mapped_column(LargeBinary)  # sealed: name, answers and access needs
 
     symposium: Mapped[Symposium] = relationship()
 

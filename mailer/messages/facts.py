@@ -100,7 +100,8 @@ class SymposiumFacts:
 
     `when` is worded in the language of the mail; `language` is the language of `title`, `series` and
     `where`. `offset` (such as "UTC-4") is None while the hour is not announced: then there is no
-    `local_time` slot either, because there is no instant to convert.
+    `local_time` slot either, because there is no instant to convert. `converter_url` is the page that
+    says this instant on other clocks.
     """
 
     title: str
@@ -111,12 +112,51 @@ class SymposiumFacts:
     series: str | None = None
     where: str | None = None
     calendar_url: str | None = None
+    converter_url: str | None = None
     end_assumed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
+class AskedFor:
+    """One symposium that somebody wants to register for; `when` in words, `title` in `language`."""
+
+    title: str
+    when: str
+    language: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegistrationRequestFacts:
+    """Nothing in it was typed by whoever filled in the form: the symposia are the organisation's words."""
+
+    symposia: tuple[AskedFor, ...]
+    valid_hours: int = 72
+
+    def __post_init__(self) -> None:
+        if not self.symposia:
+            raise ValueError("A request to confirm a registration names at least one symposium.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class RegistrationFacts:
+    """`joining`: the mail holds the way into the room (`join_url`). `promoted`: a place became free."""
+
     symposium: SymposiumFacts
+    joining: bool = False
+    promoted: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaitingListFacts:
+    symposium: SymposiumFacts
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithdrawalFacts:
+    """`invited`: their calendar may hold the symposium, and the mail takes it out again."""
+
+    symposium: SymposiumFacts
+    invited: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,7 +248,10 @@ class WelcomeFacts:
 Facts = (
     StatementFacts
     | DigestFacts
+    | RegistrationRequestFacts
     | RegistrationFacts
+    | WaitingListFacts
+    | WithdrawalFacts
     | ReminderFacts
     | ChangeFacts
     | CancellationFacts
@@ -220,7 +263,10 @@ Facts = (
 FACTS_OF_KIND: Mapping[MailingKind, type[Facts]] = {
     MailingKind.STATEMENT_ALERT: StatementFacts,
     MailingKind.DIGEST: DigestFacts,
+    MailingKind.REGISTRATION_REQUEST: RegistrationRequestFacts,
     MailingKind.REGISTRATION_CONFIRMATION: RegistrationFacts,
+    MailingKind.WAITING_LIST: WaitingListFacts,
+    MailingKind.WITHDRAWAL: WithdrawalFacts,
     MailingKind.REMINDER: ReminderFacts,
     MailingKind.CHANGE: ChangeFacts,
     MailingKind.CANCELLATION: CancellationFacts,

@@ -82,7 +82,7 @@ _WORDING = {
     ),
     "fa": _Wording(
         day="EEEE d MMMM y",
-        day_without_year="EEEE d MMMM",
+        day_without_year="EEEE d LLLL",  # without the ezafe that binds a month to its year
         month="LLLL y",
         event="{date}، ساعت {time}، {zone}",
         reader="{city}: {time}، {date}",

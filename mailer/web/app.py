@@ -14,10 +14,35 @@ from mailer.web.assets import Assets
 from mailer.web.demo import viewer
 from mailer.web.guard import AccessLog, BodyLimit, LastNet, SecurityHeaders
 from mailer.web.pages import Pages
-from mailer.web.public import archive, confirm, preferences, service, start, subscribe, symposia, unsubscribe
+from mailer.web.public import (
+    archive,
+    calendars,
+    confirm,
+    converter,
+    join,
+    preferences,
+    service,
+    start,
+    subscribe,
+    symposia,
+    unsubscribe,
+)
 from mailer.web.site import Site
 
-PUBLIC = (start, subscribe, confirm, unsubscribe, preferences, archive, symposia, service)
+# Calendars before symposia: "/symposia/{slug}" would take "/symposia/one.ics" for a slug.
+PUBLIC = (
+    start,
+    subscribe,
+    confirm,
+    unsubscribe,
+    preferences,
+    archive,
+    calendars,
+    symposia,
+    converter,
+    join,
+    service,
+)
 
 
 def create_app(house: House, *, clock: Callable[[], datetime], inbox: Inbox | None) -> FastAPI:

@@ -4,10 +4,12 @@ The people, places and addresses are made up. `Size.LONG` is as long as an edito
 it become and holds every awkward letter; `Size.BARE` leaves out all that is optional.
 """
 
+import dataclasses
 import datetime as dt
 from enum import StrEnum
 
 from mailer.messages.facts import (
+    AskedFor,
     CampaignFacts,
     CancellationFacts,
     Change,
@@ -19,11 +21,14 @@ from mailer.messages.facts import (
     OptInFacts,
     Organisation,
     RegistrationFacts,
+    RegistrationRequestFacts,
     ReminderFacts,
     StatementFacts,
     SymposiumFacts,
     Tense,
+    WaitingListFacts,
     WelcomeFacts,
+    WithdrawalFacts,
 )
 from mailer.messages.slots import expand_placeholders
 from mailer.messages.when import instant
@@ -204,9 +209,14 @@ def symposium(language: str, size: Size = Size.TYPICAL, *, hour: int = 12) -> Sy
         calendar_url="https://www.example.org/symposia/restorative-justice.ics"
         if size is not Size.SHORT
         else None,
+        converter_url="https://www.example.org/time/restorative-justice" if size is not Size.SHORT else None,
         end_assumed=size is Size.LONG,
         language="en",
     )
+
+
+def _without_calendar(language: str, size: Size) -> SymposiumFacts:
+    return dataclasses.replace(symposium(language, size), calendar_url=None, end_assumed=False)
 
 
 def _statement(language: str, size: Size) -> StatementFacts:
@@ -304,7 +314,19 @@ def facts(kind: MailingKind, language: str, size: Size = Size.TYPICAL) -> Facts:
         case MailingKind.DIGEST:
             return _digest(language, size)
         case MailingKind.REGISTRATION_CONFIRMATION:
-            return RegistrationFacts(symposium=symposium(language, size))
+            return RegistrationFacts(
+                symposium=symposium(language, size), joining=size is Size.LONG, promoted=size is Size.LONG
+            )
+        case MailingKind.REGISTRATION_REQUEST:
+            asked = 3 if size is Size.LONG else 1
+            one = symposium(language, size)
+            wanted = AskedFor(title=one.title, when=one.when, language=one.language)
+            return RegistrationRequestFacts(symposia=(wanted,) * asked)
+        case MailingKind.WAITING_LIST:
+            return WaitingListFacts(symposium=_without_calendar(language, size))
+        case MailingKind.WITHDRAWAL:
+            invited = size is not Size.SHORT
+            return WithdrawalFacts(symposium=_without_calendar(language, size), invited=invited)
         case MailingKind.REMINDER:
             leads = {Size.SHORT: "1h", Size.LONG: "45m", Size.BARE: "2w"}
             tense = Tense.UNDER_WAY if size is Size.LONG else Tense.BEFORE
@@ -338,4 +360,7 @@ def values(kind: MailingKind, language: str, *, name: str = "Anahit") -> dict[st
         "unsubscribe_url": "https://www.example.org/u/ddf2b2kq5v7wq3p6",
         "preferences_url": "https://www.example.org/p/ddf2b2kq5v7wq3p6",
         "confirm_url": "https://www.example.org/c/ddf2b2kq5v7wq3p6",
+        "attend_url": "https://www.example.org/attend/ddf2b2kq5v7wq3p6",
+        "join_url": "https://www.example.org/j/ddf2b2kq5v7wq3p6",
+        "registration_url": "https://www.example.org/r/ddf2b2kq5v7wq3p6",
     }

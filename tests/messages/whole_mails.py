@@ -29,6 +29,8 @@ TOPIC_KINDS = (
 LEAVABLE_KINDS = (*TOPIC_KINDS, MailingKind.REMINDER)
 SYMPOSIUM_KINDS = (
     MailingKind.REGISTRATION_CONFIRMATION,
+    MailingKind.WAITING_LIST,
+    MailingKind.WITHDRAWAL,
     MailingKind.REMINDER,
     MailingKind.CHANGE,
     MailingKind.CANCELLATION,

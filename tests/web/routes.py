@@ -5,6 +5,8 @@ from tests.web.scene import Scene
 
 EXAMPLES: dict[str, str] = {
     "/": "/",
+    "/calendars/languages/{spoken}.ics": "/calendars/languages/en.ics",
+    "/calendars/series/{key}.ics": "/calendars/series/prevention.ics",
     "/c/{token}": "/c/{confirm}",
     "/erased": "/erased",
     "/healthz": "/healthz",
@@ -18,6 +20,7 @@ EXAMPLES: dict[str, str] = {
     "/inbox/{number}/mail.eml": "/inbox/1/mail.eml",
     "/inbox/{number}/source": "/inbox/1/source",
     "/inbox/{number}/text": "/inbox/1/text",
+    "/j/{token}": "/j/{join}",
     "/p/{token}": "/p/{preferences}",
     "/p/{token}/erase": "/p/{preferences}/erase",
     "/robots.txt": "/robots.txt",
@@ -31,11 +34,14 @@ EXAMPLES: dict[str, str] = {
     "/symposia.ics": "/symposia.ics",
     "/symposia/{slug}": "/symposia/ukraine",
     "/symposia/{slug}.ics": "/symposia/ukraine.ics",
+    "/time/{slug}": "/time/ukraine",
     "/u/{token}": "/u/{leave}",
 }
 
 NO_PAGES = frozenset(
     {
+        "/calendars/languages/{spoken}.ics",
+        "/calendars/series/{key}.ics",
         "/healthz",
         "/inbox/{number}/attachments/{part}",
         "/inbox/{number}/frame",

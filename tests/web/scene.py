@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 from mailer import mx
 from mailer.db.mailings import Delivery, Mailing
 from mailer.db.people import Subscription
-from mailer.db.programme import Series, Statement, StatementText, Symposium
+from mailer.db.programme import Registration, Series, Statement, StatementText, Symposium
+from mailer.db.seal import ROOM
 from mailer.messages.tokens import Purpose, mint
 from mailer.services.audience import people
 from mailer.services.desk.inbox import Inbox
@@ -31,6 +32,7 @@ READERS = {
     "claire@example.org": "fr",
     "mei@example.org": "zh",
 }
+ROOM_URL = "https://rooms.example.com/a-secret-room?pwd=x"
 BODY = """Three **years** after the [ceasefire](https://example.org/ceasefire) the prisoners are still held.
 
 ## What we ask for
@@ -68,6 +70,9 @@ class Scene:
     preferences: str
     preferences_arabic: str
     preferences_expired: str
+    join: str  # Anna's door to a room that is open
+    join_not_yet: str
+    join_shut: str
     draft_statement: str
     draft_symposium: str
 
@@ -76,6 +81,8 @@ def furnish(house: House, now: datetime, inbox: Inbox | None = None) -> Scene:
     """Fill an empty house; with an inbox, the mails are really sent into it."""
     with house.database.write() as session:
         _programme(session, now)
+        held = symposia.find(session, "ukraine")
+        held.room = house.vault.seal(ROOM, held.id, ROOM_URL)
         for address, language in READERS.items():
             _reader(session, house, address, language, SubscriptionState.CONFIRMED, now)
         waiting = _reader(session, house, "waiting@example.org", "en", SubscriptionState.PENDING, now)
@@ -183,7 +190,7 @@ def _send(house: House, now: datetime, inbox: Inbox | None) -> None:
     if inbox is None:
         hands = Hands(house, "smtp://127.0.0.1:9", now)
         _publish(house, hands)
-        _register(house, hands, ("ukraine",), ("anna@example.org",))
+        _register(house, hands, ("ukraine", "global"), ("anna@example.org",))
         _remind(house, hands)
         sweep(house, hands.now)
         hands.close()
@@ -261,9 +268,23 @@ def _scene(session: Session, house: House, waiting: int, now: datetime) -> Scene
         preferences=_last(house.preferences_url(anna.subscriber_id, now)),
         preferences_arabic=_last(house.preferences_url(layla.subscriber_id, now)),
         preferences_expired=_last(house.preferences_url(anna.subscriber_id, now - timedelta(days=40))),
+        join=_last(house.join_url(_registration(session, house, "ukraine", "anna@example.org").id, 1)),
+        join_not_yet=_last(house.join_url(_registration(session, house, "global", "anna@example.org").id, 1)),
+        join_shut=_last(house.join_url(_registration(session, house, "ukraine", "anna@example.org").id, 0)),
         draft_statement="not-yet-public",
         draft_symposium="hidden-draft",
     )
+
+
+def _registration(session: Session, house: House, slug: str, address: str) -> Registration:
+    person = people.find(session, house, address)
+    assert person is not None
+    return session.scalars(
+        select(Registration).where(
+            Registration.subscriber_id == person.id,
+            Registration.symposium_id == symposia.find(session, slug).id,
+        )
+    ).one()
 
 
 def _last(url: str) -> str:

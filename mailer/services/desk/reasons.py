@@ -4,11 +4,12 @@ from mailer.smtp.outcome import Reason
 from mailer.vocabulary import SkipReason
 
 SENTENCES: dict[str, str] = {
-    SkipReason.UNCONFIRMED: "They have not confirmed their subscription yet.",
+    SkipReason.UNCONFIRMED: "They have not confirmed their subscription or registration yet.",
     SkipReason.UNSUBSCRIBED: "They unsubscribed before it could leave.",
     SkipReason.SUPPRESSED: "Their address is on the suppression list and is never mailed.",
     SkipReason.ERASED: "They had their data erased.",
     SkipReason.WITHDRAWN: "They withdrew their registration.",
+    SkipReason.WAITING: "They are on the waiting list and have no place yet.",
     SkipReason.REGISTERED_LATE: "They registered after this reminder was due; their confirmation said it.",
     SkipReason.DATE_UNCONFIRMED: "The symposium's date still waits for a person to confirm it.",
     SkipReason.DATE_MOVED: "The symposium moved to another date; the reminder for that date takes its place.",

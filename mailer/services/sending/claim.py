@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from mailer import failpoints
 from mailer.db import outbox
+from mailer.db.audience import ASKING, STATES_OF
 from mailer.db.outbox import Candidate, Surroundings
 from mailer.failpoints import Failpoint
 from mailer.services.house import House
@@ -31,14 +32,14 @@ from mailer.vocabulary import (
     SymposiumState,
 )
 
-TO_ATTENDEES = frozenset(
-    {
-        MailingKind.REGISTRATION_CONFIRMATION,
-        MailingKind.REMINDER,
-        MailingKind.CHANGE,
-        MailingKind.CANCELLATION,
-    }
-)
+TO_ATTENDEES = frozenset(STATES_OF)
+# Why an attendee whose registration stands elsewhere is left out.
+REASON_OF = {
+    RegistrationState.PENDING: SkipReason.UNCONFIRMED,
+    RegistrationState.CONFIRMED: SkipReason.NOTHING_CHANGED,
+    RegistrationState.WAITING: SkipReason.WAITING,
+    RegistrationState.WITHDRAWN: SkipReason.WITHDRAWN,
+}
 OF_A_DATE = frozenset({MailingKind.REMINDER, MailingKind.CHANGE})
 
 
@@ -214,9 +215,7 @@ def reason_to_leave_out(candidate: Candidate, around: Surroundings, now: datetim
     kind = around.mailings[candidate.mailing_id].kind
     if candidate.address is None:
         return SkipReason.ERASED
-    if candidate.suppressed is not None and not (
-        kind is MailingKind.OPT_IN and candidate.suppressed in LIFTABLE
-    ):
+    if candidate.suppressed is not None and not (kind in ASKING and candidate.suppressed in LIFTABLE):
         return SkipReason.SUPPRESSED
     if now >= candidate.not_after:
         return SkipReason.TOO_LATE
@@ -240,8 +239,12 @@ def _reason_for_attendee(candidate: Candidate, around: Surroundings) -> SkipReas
     mailing = around.mailings[candidate.mailing_id]
     registration = around.registrations.get(candidate.registration_id or 0)
     symposium = around.symposia.get(mailing.symposium_id or 0)
-    if registration is None or symposium is None or registration.state is RegistrationState.WITHDRAWN:
+    if registration is None or symposium is None:
         return SkipReason.WITHDRAWN
+    if registration.state not in STATES_OF[mailing.kind]:
+        return REASON_OF[registration.state]
+    if mailing.kind is MailingKind.WITHDRAWAL:
+        return None
     if mailing.kind is MailingKind.CANCELLATION:
         return None if symposium.state is SymposiumState.CANCELLED else SkipReason.NOTHING_CHANGED
     if symposium.state is not SymposiumState.ANNOUNCED:

@@ -31,8 +31,9 @@ from mailer.messages.form import Form, compile_form
 from mailer.messages.headers import MailingHeaders
 from mailer.messages.tokens import message_id, return_address
 from mailer.services.house import House
+from mailer.services.sending.attendee import CANCELS, Manner, language_for, links, manner_of
 from mailer.services.sending.claim import Slice
-from mailer.services.sending.content import Content, language_of, read_content
+from mailer.services.sending.content import Content, read_content
 from mailer.services.sending.invitation import invitation, local_time
 from mailer.services.sending.settle import GIVEN_BACK, UNFIT
 from mailer.services.sending.traits import TRAITS
@@ -56,6 +57,7 @@ class Frame:
     mailing: Mailing
     symposium: Symposium | None
     language: str
+    calendar: bool  # its letters carry an invitation, or take one back
     form: Form | None  # None: it could not be compiled, and none of its letters can be
     lease: Lease
     now: datetime
@@ -145,21 +147,26 @@ class Mail:
         }
         if mailing.kind is MailingKind.OPT_IN and candidate.subscription_id is not None:
             values["confirm_url"] = house.confirm_url(candidate.subscription_id, frame.now)
+        registration = self.registration
+        if registration is not None:
+            values |= links(house, mailing, registration, frame.now)
         if frame.symposium is not None:
-            values |= local_time(frame.symposium, candidate.zone, frame.language)
+            zone = (registration.zone if registration else None) or candidate.zone
+            values |= local_time(frame.symposium, zone, frame.language)
         return values
 
     def _calendar(self, address: str) -> Calendar | None:
         frame, symposium, registration = self.frame, self.frame.symposium, self.registration
-        if symposium is None or registration is None or not _has_calendar(frame.mailing.kind, symposium):
+        if symposium is None or registration is None or not frame.calendar:
             return None
         return invitation(
             frame.house,
             symposium,
             sequence=symposium.sequence + registration.sequence_bump,
-            cancelled=frame.mailing.kind is MailingKind.CANCELLATION,
+            cancelled=frame.mailing.kind in CANCELS,
             attendee=address,
             stamped_at=self.candidate.created_at,
+            language=frame.language,
         )
 
 
@@ -202,18 +209,19 @@ class Composer:
     ) -> Frame:
         mailing = slice_.around.mailings[candidate.mailing_id]
         symposium = slice_.around.symposia.get(mailing.symposium_id or 0)
-        language = language_of(candidate.languages or "[]")
-        told = _told(mailing, symposium, registration)
+        lease, now, boottime = times
+        language = language_for(registration, candidate.languages)
+        manner = manner_of(mailing, symposium, registration, now)
         statements = slice_.around.digests.get(candidate.id, ()) if slice_.around.digests else ()
-        key = (mailing.id, language, told, symposium.changed_at if symposium else None, statements)
+        key = (mailing.id, language, manner, symposium.changed_at if symposium else None, statements)
         if key not in frames:
-            lease, now, boottime = times
             frames[key] = Frame(
                 house=self.house,
                 mailing=mailing,
                 symposium=symposium,
                 language=language,
-                form=self._form(session, key, mailing, language, symposium, told, statements),
+                calendar=manner.calendar,
+                form=self._form(session, key, mailing, language, symposium, manner, statements),
                 lease=lease,
                 now=now,
                 boottime=boottime,
@@ -227,7 +235,7 @@ class Composer:
         mailing: Mailing,
         language: str,
         symposium: Symposium | None,
-        told: int | None,
+        manner: Manner,
         statements: Told,
     ) -> Form | None:
         """The mailing's compiled form in one language; None for one that breaks a rule.
@@ -244,12 +252,12 @@ class Composer:
                     mailing,
                     language,
                     symposium=symposium,
-                    told_generation=told,
+                    told_generation=manner.told,
+                    joining=manner.joining,
                     statements=[statement_id for statement_id, _ in statements],
                 )
-                calendar = _has_calendar(mailing.kind, symposium)
                 form = build_form(
-                    self.house, mailing.kind, language, content, label=mailing.key, calendar=calendar
+                    self.house, mailing.kind, language, content, label=mailing.key, calendar=manner.calendar
                 )
             except REFUSALS as problem:
                 log.error("form-unfit", mailing=mailing.id, rule=type(problem).__name__)
@@ -269,20 +277,6 @@ def _apart(slice_: Slice) -> tuple[Sequence[Candidate], Sequence[Candidate]]:
     return [one for one in slice_.held if one.id in digests], [
         one for one in slice_.held if one.id not in digests
     ]
-
-
-def _told(mailing: Mailing, symposium: Symposium | None, registration: Registration | None) -> int | None:
-    """The date this attendee heard of last, where the mail is about the difference."""
-    if mailing.kind is not MailingKind.CHANGE:
-        return None
-    told = registration.told_generation if registration else None
-    return told or int(mailing.facts.get("told_generation", 1))
-
-
-def _has_calendar(kind: MailingKind, symposium: Symposium | None) -> bool:
-    if symposium is None or not TRAITS[kind].calendar:
-        return False
-    return symposium.starts_at is not None
 
 
 def build_form(

@@ -6,7 +6,7 @@ looks at the content again, each recipient only fills the form's slots.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
 
@@ -19,6 +19,7 @@ from mailer.db.programme import ReminderRule, Statement, StatementText, Symposiu
 from mailer.messages import templates, words
 from mailer.messages.catalogues import still_open
 from mailer.messages.facts import (
+    AskedFor,
     CampaignFacts,
     CancellationFacts,
     ChangeFacts,
@@ -27,13 +28,17 @@ from mailer.messages.facts import (
     Facts,
     OptInFacts,
     RegistrationFacts,
+    RegistrationRequestFacts,
     ReminderFacts,
     StatementFacts,
     SymposiumFacts,
+    WaitingListFacts,
     WelcomeFacts,
+    WithdrawalFacts,
 )
 from mailer.messages.slots import expand_placeholders
 from mailer.services.house import House
+from mailer.services.sending.invitation import has_day
 from mailer.vocabulary import EndSource, Frequency, MailingKind, Precision
 
 PLACEHOLDERS = frozenset({"first_name"})
@@ -57,8 +62,11 @@ def read_content(
     symposium: Symposium | None = None,
     told_generation: int | None = None,
     statements: Sequence[int] = (),
+    joining: bool = False,
 ) -> Content:
     """Everything the mailing says in one language of the frame, to those who were told that date before.
+
+    `joining`: it holds the attendee's way into the room.
 
     `symposium` is the row as it was claimed: the words, the local time and the calendar part of one
     mail must speak of the same moment even if the symposium moves meanwhile. `statements` are the ids of
@@ -79,7 +87,8 @@ def read_content(
             return Content(WelcomeFacts(topic_names=(topic_name(_known(topic), language),)), topic)
         case _:
             known = symposium or session.get_one(Symposium, mailing.symposium_id)
-            return Content(_symposium_mail(session, house, mailing, known, language, told_generation), topic)
+            told = told_generation or known.generation
+            return Content(_symposium_mail(session, house, mailing, known, language, told, joining), topic)
 
 
 def topic_name(topic: Topic, language: str) -> str:
@@ -184,23 +193,48 @@ def _symposium_mail(
     mailing: Mailing,
     symposium: Symposium,
     language: str,
-    told_generation: int | None,
+    told_generation: int,
+    joining: bool,
 ) -> Facts:
     facts = symposium_facts(house, symposium, language)
     match mailing.kind:
+        case MailingKind.REGISTRATION_REQUEST:
+            return RegistrationRequestFacts(symposia=_asked_for(session, mailing, symposium, language))
         case MailingKind.REGISTRATION_CONFIRMATION:
-            return RegistrationFacts(symposium=facts)
+            promoted = bool(mailing.facts.get("promoted"))
+            return RegistrationFacts(symposium=facts, joining=joining, promoted=promoted)
+        case MailingKind.WAITING_LIST:
+            return WaitingListFacts(symposium=_without_calendar(facts))
+        case MailingKind.WITHDRAWAL:
+            return WithdrawalFacts(
+                symposium=_without_calendar(facts), invited=bool(mailing.facts.get("invited"))
+            )
         case MailingKind.REMINDER:
             rule = session.get_one(ReminderRule, mailing.rule_id)
             return ReminderFacts(symposium=facts, lead=rule.key)
         case MailingKind.CHANGE:
-            told = _date_of(session, symposium.id, told_generation or symposium.generation)
+            told = _date_of(session, symposium.id, told_generation)
             old = _in_words(told.precision, told, language)
             return ChangeFacts(symposium=facts, old_when=old)
         case MailingKind.CANCELLATION:
             return CancellationFacts(symposium=facts, reason=mailing.facts.get("reason"))
         case _:
             raise LookupError(f"There is no content for a mailing of kind {mailing.kind}.")
+
+
+def _asked_for(session: Session, mailing: Mailing, first: Symposium, language: str) -> tuple[AskedFor, ...]:
+    """All the symposia that were asked for at once; the mailing itself belongs to the first."""
+    more = mailing.facts.get("more", [])
+    rows = session.scalars(select(Symposium).where(Symposium.id.in_(more)).order_by(Symposium.starts_at))
+    return tuple(
+        AskedFor(title=one.title, when=_in_words(one.precision, one, language), language=one.language)
+        for one in (first, *rows.unique())
+    )
+
+
+def _without_calendar(facts: SymposiumFacts) -> SymposiumFacts:
+    """For those who have no place: nothing that invites them to write it into their calendar."""
+    return replace(facts, calendar_url=None, end_assumed=False)
 
 
 def _date_of(session: Session, symposium_id: int, generation: int) -> SymposiumDate:
@@ -219,11 +253,12 @@ def symposium_facts(house: House, symposium: Symposium, language: str) -> Sympos
         when=_in_words(symposium.precision, symposium, language),
         offset=words.offset_words(symposium.starts_at, symposium.zone) if exact else None,  # type: ignore[arg-type]
         page_url=house.url("symposia", symposium.slug),
-        calendar_url=house.url("symposia", f"{symposium.slug}.ics") if symposium.day and exact else None,
+        calendar_url=house.url("symposia", f"{symposium.slug}.ics") if has_day(symposium) else None,
+        converter_url=house.url("time", symposium.slug) if exact else None,
         language=symposium.language,
         series=symposium.series.name if symposium.series else None,
         where=symposium.place,
-        end_assumed=symposium.end_source is EndSource.ASSUMED,
+        end_assumed=exact and symposium.end_source is EndSource.ASSUMED,
     )
 
 

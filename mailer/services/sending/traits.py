@@ -16,7 +16,7 @@ class Traits:
     bulk: bool  # Precedence: list
     unsubscribe: bool  # carries the List-Unsubscribe pair
     auto_submitted: bool
-    calendar: bool = False  # carries an iTIP part when the hour is known
+    calendar: bool = False  # carries an iTIP part for whom invitation.py says
 
 
 _RETRY, _HOLD = DoubtPolicy.RETRY, DoubtPolicy.HOLD
@@ -26,10 +26,25 @@ TRAITS: dict[MailingKind, Traits] = {
     MailingKind.OPT_IN: Traits(
         rank=0, policy=_RETRY, lifetime=_DAY, bulk=False, unsubscribe=False, auto_submitted=True
     ),
+    MailingKind.REGISTRATION_REQUEST: Traits(
+        rank=0, policy=_RETRY, lifetime=_DAY, bulk=False, unsubscribe=False, auto_submitted=True
+    ),
     MailingKind.REGISTRATION_CONFIRMATION: Traits(
         rank=0,
         policy=_RETRY,
         lifetime=_DAY,
+        bulk=False,
+        unsubscribe=False,
+        auto_submitted=True,
+        calendar=True,
+    ),
+    MailingKind.WAITING_LIST: Traits(
+        rank=0, policy=_RETRY, lifetime=_DAY, bulk=False, unsubscribe=False, auto_submitted=True
+    ),
+    MailingKind.WITHDRAWAL: Traits(
+        rank=0,
+        policy=_RETRY,
+        lifetime=3 * _DAY,
         bulk=False,
         unsubscribe=False,
         auto_submitted=True,
