@@ -11,6 +11,7 @@ class MailingKind(StrEnum):
     """What a mailing is; also the name of its folder in templates/email."""
 
     STATEMENT_ALERT = "statement_alert"
+    DIGEST = "digest"
     REGISTRATION_REQUEST = "registration_request"
     REGISTRATION_CONFIRMATION = "registration_confirmation"
     WAITING_LIST = "waiting_list"
@@ -64,6 +65,7 @@ class SkipReason(StrEnum):
     MAILING_CANCELLED = "mailing_cancelled"
     ALREADY_TOLD = "already_told"
     NOTHING_CHANGED = "nothing_changed"
+    NOTHING_LEFT = "nothing_left"
     TOO_LATE = "too_late"
 
 
@@ -86,6 +88,14 @@ class SubscriptionState(StrEnum):
     PENDING = "pending"
     CONFIRMED = "confirmed"
     UNSUBSCRIBED = "unsubscribed"
+
+
+class Frequency(StrEnum):
+    """How often a subscriber wants to hear of a topic's statements."""
+
+    AT_ONCE = "at_once"
+    DAILY = "daily"
+    WEEKLY = "weekly"
 
 
 class RegistrationState(StrEnum):

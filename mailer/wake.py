@@ -35,6 +35,7 @@ class Task(StrEnum):
     EXPAND_MAILING = "expand-mailing"
     SEND_DUE = "send-due"
     PLAN_REMINDERS = "plan-reminders"
+    PLAN_DIGESTS = "plan-digests"
     SWEEP = "sweep"
     AUDIT = "audit"
 
@@ -42,6 +43,7 @@ class Task(StrEnum):
 ROUTES = {
     Task.EXPAND_MAILING: Queue.PLAN,
     Task.PLAN_REMINDERS: Queue.PLAN,
+    Task.PLAN_DIGESTS: Queue.PLAN,
     Task.SEND_DUE: Queue.SEND,
     Task.SWEEP: Queue.SWEEP,
     Task.AUDIT: Queue.PLAN,

@@ -6,6 +6,7 @@ from mailer.settings import current
 from mailer.wake import LIFETIME, ROUTES, Task
 
 PLAN_SECONDS = 60.0  # reminders are announced long before they fall due
+DIGEST_SECONDS = 60.0  # a digest leaves within its first minute
 AUDIT_SECONDS = 60.0
 
 
@@ -15,6 +16,7 @@ def entries() -> dict[str, dict[str, Any]]:
     return {
         Task.SWEEP.value: _every(sweep, Task.SWEEP),
         Task.PLAN_REMINDERS.value: _every(PLAN_SECONDS, Task.PLAN_REMINDERS),
+        Task.PLAN_DIGESTS.value: _every(DIGEST_SECONDS, Task.PLAN_DIGESTS),
         Task.AUDIT.value: _every(AUDIT_SECONDS, Task.AUDIT),
     }
 

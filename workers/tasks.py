@@ -13,7 +13,7 @@ from celery.signals import worker_shutting_down
 
 from mailer import failpoints
 from mailer.services.house import House, open_house
-from mailer.services.programme import places, reminders
+from mailer.services.programme import digests, places, reminders
 from mailer.services.sending.audit_books import audit
 from mailer.services.sending.compose import Composer
 from mailer.services.sending.departure import open_engine, relays_of
@@ -137,6 +137,10 @@ def plan_reminders() -> None:
     places.move_up_everywhere(house(), clock())
 
 
+def plan_digests() -> None:
+    digests.plan_all(house(), clock())
+
+
 def sweep_all() -> None:
     """Sweep, unless it was done just now: a worker that was away finds a tick for each second it missed."""
     if time.monotonic() - _Process.swept_at < current().sweep_seconds / 2:
@@ -158,6 +162,7 @@ def register(app: Celery) -> None:
         Task.SEND_DUE: send_due,
         Task.EXPAND_MAILING: expand,
         Task.PLAN_REMINDERS: plan_reminders,
+        Task.PLAN_DIGESTS: plan_digests,
         Task.SWEEP: sweep_all,
         Task.AUDIT: audit_all,
     }

@@ -25,7 +25,14 @@ MOST = 1_000  # rows read by one question
 
 # Expand writes a skipped row without the moment of settling; every other end has one.
 ENDED = REACHED | {DeliveryState.FAILED, DeliveryState.CANCELLED, DeliveryState.EXPIRED}
-BY_TOPIC = frozenset({MailingKind.STATEMENT_ALERT, MailingKind.CAMPAIGN, MailingKind.WELCOME})
+BY_TOPIC = frozenset(
+    {
+        MailingKind.STATEMENT_ALERT,
+        MailingKind.DIGEST,
+        MailingKind.CAMPAIGN,
+        MailingKind.WELCOME,
+    }
+)
 
 
 @dataclass(kw_only=True)

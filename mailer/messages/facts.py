@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
-from mailer.vocabulary import MailingKind
+from mailer.vocabulary import Frequency, MailingKind
 
 # Staff text whose placeholders `slots.expand_placeholders` has already turned into markers.
 STAFF_TEXT: Mapping[str, bool] = {"may_hold_slots": True}
@@ -65,6 +65,33 @@ class StatementFacts:
     url: str
     topic_name: str
     fallback: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class DigestEntry:
+    """One statement of a digest, of which the mail gives title, date and first lines."""
+
+    title: str
+    published_on: date
+    body: str
+    body_language: str
+    url: str
+    fallback: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class DigestFacts:
+    """What came out since the reader's last digest, the newest first. `day` is the reader's own."""
+
+    frequency: Frequency
+    day: date
+    entries: tuple[DigestEntry, ...]
+    topic_name: str
+    archive_url: str
+
+    def __post_init__(self) -> None:
+        if not self.entries:
+            raise ValueError("A digest without statements is not written.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,6 +247,7 @@ class WelcomeFacts:
 
 Facts = (
     StatementFacts
+    | DigestFacts
     | RegistrationRequestFacts
     | RegistrationFacts
     | WaitingListFacts
@@ -234,6 +262,7 @@ Facts = (
 
 FACTS_OF_KIND: Mapping[MailingKind, type[Facts]] = {
     MailingKind.STATEMENT_ALERT: StatementFacts,
+    MailingKind.DIGEST: DigestFacts,
     MailingKind.REGISTRATION_REQUEST: RegistrationRequestFacts,
     MailingKind.REGISTRATION_CONFIRMATION: RegistrationFacts,
     MailingKind.WAITING_LIST: WaitingListFacts,

@@ -15,6 +15,8 @@ from mailer.messages.facts import (
     Change,
     ChangedThing,
     ChangeFacts,
+    DigestEntry,
+    DigestFacts,
     Facts,
     OptInFacts,
     Organisation,
@@ -31,7 +33,7 @@ from mailer.messages.facts import (
 from mailer.messages.slots import expand_placeholders
 from mailer.messages.when import instant
 from mailer.messages.words import in_words, offset_words, reader_line
-from mailer.vocabulary import MailingKind, Precision
+from mailer.vocabulary import Frequency, MailingKind, Precision
 
 ZONE = "America/New_York"
 DAY = dt.date(2024, 9, 27)
@@ -235,6 +237,35 @@ def _statement(language: str, size: Size) -> StatementFacts:
     )
 
 
+def _digest(language: str, size: Size) -> DigestFacts:
+    """Three statements, of which one may be in another language than the mail."""
+    written = [language if language in _BODIES else "en", "en", "ar"]
+    if size is Size.SHORT:
+        written = ["en"]
+    if size is Size.BARE:
+        written = written[:1]
+    if size is Size.LONG:
+        written = ["en", *written] * 9
+    entries = tuple(
+        DigestEntry(
+            title=f"{_LONG_TITLE if size is Size.LONG and place % 4 == 0 else _TITLES[code]} ({place + 1})",
+            published_on=DAY - dt.timedelta(days=place),
+            body="No." if size is Size.SHORT else _BODIES[code],
+            body_language=code,
+            url=f"https://www.example.org/statements/prisoners-of-war-{place + 1}",
+            fallback=code != language,
+        )
+        for place, code in enumerate(written)
+    )
+    return DigestFacts(
+        frequency=Frequency.DAILY if size is Size.SHORT else Frequency.WEEKLY,
+        day=DAY,
+        entries=entries,
+        topic_name="Law" if size is Size.SHORT else "Statements",
+        archive_url="https://www.example.org/statements",
+    )
+
+
 def _campaign(language: str, size: Size) -> CampaignFacts:
     allowed = frozenset({"first_name"})
     subject = "An evening of remembrance on December 9"
@@ -280,6 +311,8 @@ def facts(kind: MailingKind, language: str, size: Size = Size.TYPICAL) -> Facts:
     match kind:
         case MailingKind.STATEMENT_ALERT:
             return _statement(language, size)
+        case MailingKind.DIGEST:
+            return _digest(language, size)
         case MailingKind.REGISTRATION_CONFIRMATION:
             return RegistrationFacts(
                 symposium=symposium(language, size), joining=size is Size.LONG, promoted=size is Size.LONG

@@ -35,6 +35,7 @@ ROOT = Path(__file__).parents[2]
 LEAVE = {"unsubscribe_url", "preferences_url"}
 SLOTS = {
     MailingKind.STATEMENT_ALERT: LEAVE,
+    MailingKind.DIGEST: LEAVE,
     MailingKind.REGISTRATION_REQUEST: {"attend_url"},
     MailingKind.REGISTRATION_CONFIRMATION: {"first_name", "local_time", "registration_url"},
     MailingKind.WAITING_LIST: {"first_name", "local_time", "registration_url"},

@@ -20,7 +20,12 @@ from mailer.vocabulary import MailingKind
 from tests.messages import mail_samples
 from tests.messages.mail_samples import Size
 
-TOPIC_KINDS = (MailingKind.STATEMENT_ALERT, MailingKind.CAMPAIGN, MailingKind.WELCOME)
+TOPIC_KINDS = (
+    MailingKind.STATEMENT_ALERT,
+    MailingKind.DIGEST,
+    MailingKind.CAMPAIGN,
+    MailingKind.WELCOME,
+)
 LEAVABLE_KINDS = (*TOPIC_KINDS, MailingKind.REMINDER)
 SYMPOSIUM_KINDS = (
     MailingKind.REGISTRATION_CONFIRMATION,

@@ -17,6 +17,7 @@ SENTENCES: dict[str, str] = {
     SkipReason.MAILING_CANCELLED: "Staff stopped this mailing.",
     SkipReason.ALREADY_TOLD: "They were reminded before, and the symposium moved only a little since.",
     SkipReason.NOTHING_CHANGED: "What it would have told them they know already.",
+    SkipReason.NOTHING_LEFT: "Every statement it would have told of was withdrawn or held back.",
     SkipReason.TOO_LATE: "It could not leave in time and would have come too late.",
     Reason.ADDRESS: "This address does not exist.",
     Reason.ADDRESS_SYNTAX: "This address is not one that can be mailed.",

@@ -13,7 +13,7 @@ from mailer.services.house import House
 from mailer.services.sending.announce import Announcement, announce
 from mailer.vocabulary import MailingKind, StatementState
 
-TOPIC = "statements"
+TOPIC = people.STATEMENTS
 
 
 class UnknownStatement(Exception):

@@ -19,6 +19,7 @@ from mailer.db.audience import ASKING, STATES_OF
 from mailer.db.outbox import Candidate, Surroundings
 from mailer.failpoints import Failpoint
 from mailer.services.house import House
+from mailer.services.sending import digest_claim
 from mailer.services.sending.halt import sending_allowed
 from mailer.services.sending.lanes import Allowances, lock_and_allow, spend
 from mailer.vocabulary import (
@@ -79,7 +80,7 @@ def claim(
     found = _find(session, left, now)
     if not found:
         return Slice()
-    around = outbox.surroundings(session, found)
+    around = digest_claim.with_statements(session, found, outbox.surroundings(session, found), now)
     held: list[Candidate] = []
     out: defaultdict[tuple[DeliveryState, SkipReason], list[int]] = defaultdict(list)
     for candidate in found:
@@ -88,6 +89,8 @@ def claim(
             held.append(candidate)
         else:
             out[(_state_for(reason), reason)].append(candidate.id)
+    if around.digests is not None:
+        held = digest_claim.leave_out_empty(session, held, out, around.digests)
     for (state, reason), ids in out.items():
         outbox.leave_out(session, ids, state, reason.value, now)
     fence = _take(session, house, held, worker=worker, now=now)

@@ -8,7 +8,7 @@ signed may be prepared ahead of that, and finished with a signature that was mad
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import format_datetime
@@ -19,6 +19,7 @@ from sqlalchemy.exc import NoResultFound
 from sqlalchemy.orm import Session
 
 from mailer import failpoints
+from mailer.db.digests import Told
 from mailer.db.mailings import Mailing
 from mailer.db.outbox import Candidate
 from mailer.db.programme import Registration, Symposium
@@ -211,7 +212,11 @@ class Composer:
         """The slice's mails, ready to be composed one by one without the database."""
         frames: dict[tuple[object, ...], Frame] = {}
         boottime = self.boottime()
-        for candidate in slice_.held:
+        digests, rest = _apart(slice_)
+        for candidate in digests:
+            its_own = self._frame(session, slice_, candidate, None, frames, (lease, now, boottime))
+            yield Mail(candidate, slice_.fence, its_own, None)
+        for candidate in rest:
             registration_id = candidate.registration_id
             # To subscribers a mailing says the same in each language; an attendee's mail is looked at alone.
             short = (candidate.mailing_id, candidate.languages)
@@ -237,7 +242,8 @@ class Composer:
         lease, now, boottime = times
         language = language_for(registration, candidate.languages)
         manner = manner_of(mailing, symposium, registration, now)
-        key = (mailing.id, language, manner, symposium.changed_at if symposium else None)
+        statements = slice_.around.digests.get(candidate.id, ()) if slice_.around.digests else ()
+        key = (mailing.id, language, manner, symposium.changed_at if symposium else None, statements)
         if key not in frames:
             frames[key] = Frame(
                 house=self.house,
@@ -245,7 +251,7 @@ class Composer:
                 symposium=symposium,
                 language=language,
                 calendar=manner.calendar,
-                form=self._form(session, key, mailing, language, symposium, manner),
+                form=self._form(session, key, mailing, language, symposium, manner, statements),
                 lease=lease,
                 now=now,
                 boottime=boottime,
@@ -260,10 +266,12 @@ class Composer:
         language: str,
         symposium: Symposium | None,
         manner: Manner,
+        statements: Told,
     ) -> Form | None:
         """The mailing's compiled form in one language; None for one that breaks a rule.
 
-        A symposium that changed makes a new one, and so does each date that attendees were told before.
+        A symposium that changed makes a new one, and so does each date that attendees were told before,
+        and each set of statements that readers of a digest are told of.
         """
         form = self._forms.get(key)
         if form is None:
@@ -276,6 +284,7 @@ class Composer:
                     symposium=symposium,
                     told_generation=manner.told,
                     joining=manner.joining,
+                    statements=[statement_id for statement_id, _ in statements],
                 )
                 form = build_form(
                     self.house, mailing.kind, language, content, label=mailing.key, calendar=manner.calendar
@@ -288,6 +297,16 @@ class Composer:
                 self._forms.popitem(last=False)
         self._forms.move_to_end(key)
         return form
+
+
+def _apart(slice_: Slice) -> tuple[Sequence[Candidate], Sequence[Candidate]]:
+    """The slice's digests, of which one mailing says different things to different people, and the rest."""
+    digests = slice_.around.digests
+    if digests is None:
+        return (), slice_.held
+    return [one for one in slice_.held if one.id in digests], [
+        one for one in slice_.held if one.id not in digests
+    ]
 
 
 def build_form(

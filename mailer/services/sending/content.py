@@ -5,6 +5,7 @@ looks at the content again, each recipient only fills the form's slots.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
@@ -22,6 +23,8 @@ from mailer.messages.facts import (
     CampaignFacts,
     CancellationFacts,
     ChangeFacts,
+    DigestEntry,
+    DigestFacts,
     Facts,
     OptInFacts,
     RegistrationFacts,
@@ -36,7 +39,7 @@ from mailer.messages.facts import (
 from mailer.messages.slots import expand_placeholders
 from mailer.services.house import House
 from mailer.services.sending.invitation import has_day
-from mailer.vocabulary import EndSource, MailingKind, Precision
+from mailer.vocabulary import EndSource, Frequency, MailingKind, Precision
 
 PLACEHOLDERS = frozenset({"first_name"})
 FALLBACK_LANGUAGE = "en"
@@ -58,6 +61,7 @@ def read_content(
     *,
     symposium: Symposium | None = None,
     told_generation: int | None = None,
+    statements: Sequence[int] = (),
     joining: bool = False,
 ) -> Content:
     """Everything the mailing says in one language of the frame, to those who were told that date before.
@@ -65,12 +69,15 @@ def read_content(
     `joining`: it holds the attendee's way into the room.
 
     `symposium` is the row as it was claimed: the words, the local time and the calendar part of one
-    mail must speak of the same moment even if the symposium moves meanwhile.
+    mail must speak of the same moment even if the symposium moves meanwhile. `statements` are the ids of
+    those that a digest tells of.
     """
     topic = session.get(Topic, mailing.topic_id) if mailing.topic_id else None
     match mailing.kind:
         case MailingKind.STATEMENT_ALERT:
             return Content(_statement(session, house, mailing, _known(topic), language), topic)
+        case MailingKind.DIGEST:
+            return Content(_digest(session, house, mailing, _known(topic), language, statements), topic)
         case MailingKind.CAMPAIGN:
             campaign = session.get_one(Campaign, mailing.campaign_id)
             return Content(campaign_facts(campaign, _known(topic), language), topic)
@@ -133,6 +140,35 @@ def _statement(
         body_language=text.language,
         url=house.url("statements", statement.slug),
         topic_name=topic_name(topic, language),
+        fallback=text.language != language,
+    )
+
+
+def _digest(
+    session: Session, house: House, mailing: Mailing, topic: Topic, language: str, statements: Sequence[int]
+) -> DigestFacts:
+    found = session.scalars(
+        select(Statement)
+        .where(Statement.id.in_(statements))
+        .order_by(Statement.dated.desc(), Statement.id.desc())
+    ).all()
+    return DigestFacts(
+        frequency=Frequency(mailing.facts["frequency"]),
+        day=date.fromisoformat(mailing.facts["day"]),
+        entries=tuple(_entry(session, house, statement, language) for statement in found),
+        topic_name=topic_name(topic, language),
+        archive_url=house.url("statements"),
+    )
+
+
+def _entry(session: Session, house: House, statement: Statement, language: str) -> DigestEntry:
+    text = text_for(session, statement, language)
+    return DigestEntry(
+        title=text.title,
+        published_on=statement.dated,
+        body=text.body,
+        body_language=text.language,
+        url=house.url("statements", statement.slug),
         fallback=text.language != language,
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from mailer.db import audience, receipts
+from mailer.db import audience, digests, receipts
 from mailer.db.audience import Slot
 from mailer.db.mailings import Campaign, Mailing
 from mailer.db.programme import ReminderRule, SymposiumDate
@@ -18,7 +18,8 @@ from mailer.wake import Task
 Audience = Callable[[Mailing, Slot], Select[Any]]
 
 AUDIENCES: dict[MailingKind, Audience] = {
-    MailingKind.STATEMENT_ALERT: audience.subscribers_of_topic,
+    MailingKind.STATEMENT_ALERT: digests.readers_at_once,
+    MailingKind.DIGEST: digests.readers_of_digest,
     MailingKind.CAMPAIGN: audience.subscribers_of_topic,
     MailingKind.OPT_IN: audience.subscriber_of_subscription,
     MailingKind.WELCOME: audience.subscriber_of_subscription,
@@ -60,7 +61,11 @@ def expand_mailing(
         people = audience.attendees(mailing, slot, near=near, registration_id=only)
     else:
         people = _audience(session, mailing)(mailing, slot)
+    if mailing.kind is MailingKind.STATEMENT_ALERT:
+        digests.owe(session, mailing, now)
     added = audience.expand(session, mailing, slot, people)
+    if mailing.kind is MailingKind.DIGEST:
+        digests.take(session, mailing)
     if mailing.state is MailingState.EXPANDING or added:
         ahead = mailing.due_at > now
         mailing.state, mailing.finished_at = MailingState.SCHEDULED if ahead else MailingState.SENDING, None

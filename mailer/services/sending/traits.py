@@ -77,6 +77,9 @@ TRAITS: dict[MailingKind, Traits] = {
     MailingKind.STATEMENT_ALERT: Traits(
         rank=40, policy=_HOLD, lifetime=3 * _DAY, bulk=True, unsubscribe=True, auto_submitted=False
     ),
+    MailingKind.DIGEST: Traits(
+        rank=40, policy=_HOLD, lifetime=3 * _DAY, bulk=True, unsubscribe=True, auto_submitted=False
+    ),
     MailingKind.CAMPAIGN: Traits(
         rank=50, policy=_HOLD, lifetime=3 * _DAY, bulk=True, unsubscribe=True, auto_submitted=False
     ),
