@@ -37,6 +37,7 @@ class Task(StrEnum):
     PLAN_REMINDERS = "plan-reminders"
     SWEEP = "sweep"
     AUDIT = "audit"
+    CHECK_SOURCES = "check-sources"
 
 
 ROUTES = {
@@ -45,6 +46,7 @@ ROUTES = {
     Task.SEND_DUE: Queue.SEND,
     Task.SWEEP: Queue.SWEEP,
     Task.AUDIT: Queue.PLAN,
+    Task.CHECK_SOURCES: Queue.PLAN,
 }
 
 

@@ -7,6 +7,7 @@ from mailer.wake import LIFETIME, ROUTES, Task
 
 PLAN_SECONDS = 60.0  # reminders are announced long before they fall due
 AUDIT_SECONDS = 60.0
+SOURCES_SECONDS = 60.0
 
 
 def entries() -> dict[str, dict[str, Any]]:
@@ -16,6 +17,7 @@ def entries() -> dict[str, dict[str, Any]]:
         Task.SWEEP.value: _every(sweep, Task.SWEEP),
         Task.PLAN_REMINDERS.value: _every(PLAN_SECONDS, Task.PLAN_REMINDERS),
         Task.AUDIT.value: _every(AUDIT_SECONDS, Task.AUDIT),
+        Task.CHECK_SOURCES.value: _every(SOURCES_SECONDS, Task.CHECK_SOURCES),
     }
 
 
