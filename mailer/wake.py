@@ -38,6 +38,7 @@ class Task(StrEnum):
     PLAN_DIGESTS = "plan-digests"
     SWEEP = "sweep"
     AUDIT = "audit"
+    CHECK_SOURCES = "check-sources"
 
 
 ROUTES = {
@@ -47,6 +48,7 @@ ROUTES = {
     Task.SEND_DUE: Queue.SEND,
     Task.SWEEP: Queue.SWEEP,
     Task.AUDIT: Queue.PLAN,
+    Task.CHECK_SOURCES: Queue.PLAN,
 }
 
 

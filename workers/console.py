@@ -19,6 +19,7 @@ from mailer.cli import (
     lanes,
     mailings,
     proposals,
+    sources,
     statements,
     subscribers,
     switches,
@@ -44,6 +45,7 @@ app.command("go")(switches.go)
 app.add_typer(statements.statement, name="statement")
 app.add_typer(symposia.symposium, name="symposium")
 app.add_typer(proposals.proposal, name="proposal")
+app.add_typer(sources.source, name="source")
 app.add_typer(subscribers.subscribers, name="subscribers")
 app.add_typer(topics.topic, name="topic")
 app.add_typer(campaigns.campaign, name="campaign")

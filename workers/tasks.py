@@ -11,7 +11,7 @@ import structlog
 from celery import Celery
 from celery.signals import worker_shutting_down
 
-from mailer import failpoints
+from mailer import failpoints, wake
 from mailer.services.house import House, open_house
 from mailer.services.programme import digests, places, reminders
 from mailer.services.sending.audit_books import audit
@@ -156,6 +156,13 @@ def audit_all() -> None:
     audit(house(), clock())
 
 
+def check_sources() -> None:
+    from mailer.services.sources.check import check_due  # readers cost memory that a sender never needs
+
+    if check_due(house(), clock()) and not stopping.is_set():
+        wake.hint(Task.CHECK_SOURCES)  # there may be more
+
+
 def register(app: Celery) -> None:
     """Give the application its tasks under the names that hints use."""
     doors = {
@@ -165,6 +172,7 @@ def register(app: Celery) -> None:
         Task.PLAN_DIGESTS: plan_digests,
         Task.SWEEP: sweep_all,
         Task.AUDIT: audit_all,
+        Task.CHECK_SOURCES: check_sources,
     }
     for task, door in doors.items():
         app.task(name=task.value)(door)

@@ -3,6 +3,7 @@
 import getpass
 import json
 import sys
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import wraps
@@ -31,6 +32,7 @@ from mailer.services.programme.ingesting import PageHeld
 from mailer.services.programme.proposals import ProposalRefusal
 from mailer.services.programme.statements import UnknownStatement
 from mailer.services.programme.symposia import SymposiumRefusal, UnknownSymposium
+from mailer.services.sources.registry import SourceRefusal, UnknownSource
 from mailer.settings import Settings, SettingsError, current
 from mailer.smtp.relay import RelayError
 
@@ -48,12 +50,14 @@ EXPECTED: tuple[type[Exception], ...] = (
     RelayError,
     SealBroken,
     SettingsError,
+    SourceRefusal,
     SwitchRefusal,
     SymposiumRefusal,
     UnknownCampaign,
     UnknownLane,
     UnknownMailing,
     UnknownPlaceholder,
+    UnknownSource,
     UnknownStatement,
     UnknownSymposium,
     UnknownTopic,
@@ -131,7 +135,7 @@ def actor() -> str:
 
 def say(message: str) -> None:
     """A result in words, on standard output."""
-    typer.echo(message)
+    typer.echo("".join("�" if _is_control(letter) else letter for letter in message))
 
 
 def as_json(value: Any) -> None:
@@ -151,6 +155,11 @@ def table(
     for row in rows:
         drawn.add_row(*(_plain(cell) for cell in row))
     Console(width=width, highlight=False).print(drawn)
+
+
+def _is_control(letter: str) -> bool:
+    # A terminal obeys them, and what is said may come from a stranger's page.
+    return unicodedata.category(letter) == "Cc" and letter not in "\n\t"
 
 
 def _plain(text: str) -> str:

@@ -15,6 +15,7 @@ from mailer.db.base import Base, BigId, Instant, JsonObject, word
 from mailer.vocabulary import (
     Attendance,
     EndSource,
+    Medium,
     Precision,
     ProposalState,
     RegistrationState,
@@ -191,6 +192,9 @@ class Proposal(Base):
     fingerprint: Mapped[str] = mapped_column(String(64))  # the same suggestion is made once
     symposium_id: Mapped[int | None] = mapped_column(ForeignKey("symposia.id"))
     statement_id: Mapped[int | None] = mapped_column(ForeignKey("statements.id"))
+    source_id: Mapped[int | None] = mapped_column(ForeignKey("sources.id", ondelete="SET NULL"))
+    medium: Mapped[Medium | None] = mapped_column(word(Medium))  # what it was read from
+    note: Mapped[str] = mapped_column(Text, default="")  # what staff should know before they decide
     changes: Mapped[JsonObject] = mapped_column(JSON)  # field -> [old, new]
     raw: Mapped[str] = mapped_column(Text)
     state: Mapped[ProposalState] = mapped_column(word(ProposalState), default=ProposalState.OPEN)

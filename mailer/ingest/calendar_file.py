@@ -4,7 +4,7 @@ Times keep the wall clock of their place. What a file leaves open - a floating t
 zone nobody knows, a rule that repeats without end - is held for a person, never guessed.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -16,12 +16,20 @@ from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON
 from mailer.ingest.calendar_lines import ZONE, only_events
 from mailer.ingest.draft import PageDraft, SymposiumDraft, UnreadLine
 from mailer.ingest.errors import PageError
-from mailer.ingest.event import PLACE_LETTERS, TITLE_LETTERS, Event, Point, draft_of, short_line, short_uid
+from mailer.ingest.event import (
+    PLACE_LETTERS,
+    TITLE_LETTERS,
+    Event,
+    Point,
+    draft_of,
+    each_once,
+    short_line,
+    short_uid,
+)
 from mailer.ingest.recurrence import NotExpanded, days_of, days_walked, read_rule
 from mailer.ingest.zones import zone_of
 from mailer.vocabulary import FieldSource, Medium, SourceKind
 
-CALENDAR_BYTES = 5 * 1024 * 1024
 WINDOW = timedelta(days=366)
 MOST_DRAFTS = 2_000
 MOST_WALKED = 500_000  # days looked at for all rules of one file
@@ -66,25 +74,11 @@ def read_calendar(text: str, *, fetched_on: date, zone: str) -> PageDraft:
             raise PageError(f"The calendar comes to more than {MOST_DRAFTS:,} dates, so nothing was read.")
     return PageDraft(
         statements=(),
-        symposia=tuple(newest(drafts)),
+        symposia=tuple(each_once(drafts)),
         unread=tuple(unread),
         questions=() if components else ("The calendar holds no event.",),
         kind=SourceKind.CALENDAR,
     )
-
-
-def newest(drafts: Iterable[SymposiumDraft]) -> list[SymposiumDraft]:
-    """One draft for each key, with the highest SEQUENCE; two that differ otherwise are held."""
-    found: dict[str, SymposiumDraft] = {}
-    for draft in drafts:
-        known = found.get(draft.key)
-        if known is None or (draft.sequence or 0) > (known.sequence or 0):
-            found[draft.key] = draft
-        elif (draft.sequence or 0) == (known.sequence or 0) and draft.raw != known.raw:
-            days = sorted({day for each in (known, draft) for day in (each.day, *each.readings) if day})
-            why = f"It stands twice with different facts: “{known.raw}” and “{draft.raw}”. Which is right?"
-            found[draft.key] = replace(known, held=known.held or why, readings=tuple(days))
-    return list(found.values())
 
 
 def _parse(text: str) -> Calendar:

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 
-from mailer.ingest.calendar_file import CALENDAR_BYTES, read_calendar
 from mailer.ingest.decode import decode
 from mailer.ingest.draft import PageDraft
 from mailer.ingest.errors import PageError
@@ -24,6 +23,7 @@ from mailer.ingest.page import PAGE_BYTES, read_page, too_large
 from mailer.ingest.zones import ZONES
 from mailer.vocabulary import SourceKind
 
+CALENDAR_BYTES = 5 * 1024 * 1024
 MOST_BYTES = CALENDAR_BYTES  # of the largest kind; read_content knows the others' limits
 _CALENDAR = re.compile(r"\ufeff?\s*BEGIN:VCALENDAR\b", re.I)
 _CALENDAR_START = re.compile(rb"(?:\xef\xbb\xbf)?\s{0,100}BEGIN:VCALENDAR\b", re.I)
@@ -80,6 +80,8 @@ def read_content(
     """
     text = content.text
     if content.kind is SourceKind.CALENDAR:
+        from mailer.ingest.calendar_file import read_calendar  # a library that only calendars need
+
         return read_calendar(text, fetched_on=fetched_on, zone=zone)
     if content.kind is SourceKind.PAGE:
         return _page(text, fetched_on=fetched_on, source=source, zone=zone, zones=zones, language=language)

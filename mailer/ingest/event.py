@@ -5,7 +5,9 @@ hour that the clocks skip and a time without a zone are held with their readings
 """
 
 import hashlib
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -108,6 +110,37 @@ def draft_of(event: Event) -> SymposiumDraft:
 def event_key(event: Event, month: tuple[int, int] | None) -> str:
     """Return what the house knows the event by: its UID, or without one its plain title and month."""
     return f"uid:{event.uid}" if event.uid else symposium_key(event.title, month)
+
+
+def each_once(drafts: Iterable[SymposiumDraft]) -> list[SymposiumDraft]:
+    """One draft for each key, whatever their order: the highest SEQUENCE; two that differ otherwise are held.
+
+    Without UIDs one title may fall on several days of a month; then the day stands in the key.
+    """
+    groups: dict[str, list[SymposiumDraft]] = defaultdict(list)
+    for draft in drafts:
+        groups[draft.key].append(draft)
+    found: list[SymposiumDraft] = []
+    for key, group in groups.items():
+        days = {draft.day for draft in group}
+        if len(days) == 1 or group[0].uid or None in days:
+            found.append(_one_of(group))
+            continue
+        for day in sorted(day for day in days if day):
+            same_day = [replace(draft, key=f"{key}-{day.day:02}") for draft in group if draft.day == day]
+            found.append(_one_of(same_day))
+    return found
+
+
+def _one_of(group: Sequence[SymposiumDraft]) -> SymposiumDraft:
+    latest = max(draft.sequence or 0 for draft in group)
+    told = {draft.raw: draft for draft in group if (draft.sequence or 0) == latest}
+    if len(told) == 1:
+        return next(iter(told.values()))
+    first = told[min(told)]
+    days = sorted({day for draft in told.values() for day in (draft.day, *draft.readings) if day})
+    why = f"It stands twice with different facts: {' and '.join(f'“{raw}”' for raw in sorted(told)[:3])}."
+    return replace(first, held=f"{why} Which is right?", readings=tuple(days))
 
 
 def short_uid(*parts: str) -> str:

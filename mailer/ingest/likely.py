@@ -64,7 +64,7 @@ def match_statement(draft: StatementDraft, known: Sequence[KnownStatement]) -> S
     """Say what one statement draft means for the statements that are known."""
     by_key = next((each for each in known if each.key == draft.key), None)
     if by_key is not None:
-        fields = _changed(draft, by_key)
+        fields = edits_of(draft, by_key)
         return EditedStatement(known=by_key, fields=fields) if fields else SameStatement(known=by_key)
     for each in known:
         why = _why_alike(draft, each)
@@ -73,7 +73,8 @@ def match_statement(draft: StatementDraft, known: Sequence[KnownStatement]) -> S
     return NewStatement()
 
 
-def _changed(draft: StatementDraft, known: KnownStatement) -> tuple[str, ...]:
+def edits_of(draft: StatementDraft, known: KnownStatement) -> tuple[str, ...]:
+    """The fields in which a draft has other words than the known statement: title, published_on, body."""
     different = {
         "title": one_line(draft.title) != one_line(known.title),
         "published_on": draft.published_on != known.published_on,
