@@ -7,7 +7,7 @@ when a connection is ready for it, so that no more letters exist than are on the
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import format_datetime
@@ -22,6 +22,7 @@ from mailer.db.mailings import Mailing
 from mailer.db.outbox import Candidate
 from mailer.db.programme import Registration, Symposium
 from mailer.db.seal import ADDRESS, NAME, SealBroken
+from mailer.db.texts import Original
 from mailer.failpoints import Failpoint
 from mailer.keys import KeyRingError
 from mailer.messages import templates
@@ -31,9 +32,10 @@ from mailer.messages.headers import MailingHeaders
 from mailer.messages.tokens import message_id, return_address
 from mailer.services.house import House
 from mailer.services.sending.claim import Slice
-from mailer.services.sending.content import Content, language_of, read_content
+from mailer.services.sending.content import Content, read_content
 from mailer.services.sending.invitation import invitation, local_time
 from mailer.services.sending.settle import GIVEN_BACK, UNFIT
+from mailer.services.sending.texts import Text, language_of
 from mailer.services.sending.traits import TRAITS
 from mailer.smtp.letter import Lease, Letter
 from mailer.smtp.outcome import Outcome
@@ -55,6 +57,7 @@ class Frame:
     mailing: Mailing
     symposium: Symposium | None
     language: str
+    originals: Mapping[int, Original]  # what its letters answer, by delivery
     form: Form | None  # None: it could not be compiled, and none of its letters can be
     lease: Lease
     now: datetime
@@ -144,6 +147,11 @@ class Mail:
         }
         if mailing.kind is MailingKind.OPT_IN and candidate.subscription_id is not None:
             values["confirm_url"] = house.confirm_url(candidate.subscription_id, frame.now)
+        if frame.originals:
+            original = frame.originals[candidate.id]
+            values["in_reply_to"] = message_id(
+                house.message_keys, original.message_key, original.delivery_id, house.sending_domain
+            )
         if frame.symposium is not None:
             values |= local_time(frame.symposium, candidate.zone, frame.language)
         return values
@@ -174,10 +182,11 @@ class Composer:
         """The slice's mails, ready to be composed one by one without the database."""
         frames: dict[tuple[object, ...], Frame] = {}
         boottime = self.boottime()
+        wish_of = slice_.texts.wish_of if slice_.texts.originals else None
         for candidate in slice_.held:
             registration_id = candidate.registration_id
             # To subscribers a mailing says the same in each language; an attendee's mail is looked at alone.
-            short = (candidate.mailing_id, candidate.languages)
+            short = wish_of(candidate) if wish_of else (candidate.mailing_id, candidate.languages, None)
             frame = frames.get(short) if registration_id is None else None
             registration = slice_.around.registrations.get(registration_id) if registration_id else None
             if frame is None:
@@ -199,7 +208,8 @@ class Composer:
         symposium = slice_.around.symposia.get(mailing.symposium_id or 0)
         language = language_of(candidate.languages or "[]")
         told = _told(mailing, symposium, registration)
-        key = (mailing.id, language, told, symposium.changed_at if symposium else None)
+        text = slice_.texts.chosen.get(slice_.texts.wish_of(candidate))
+        key = (mailing.id, language, told, symposium.changed_at if symposium else None, text)
         if key not in frames:
             lease, now, boottime = times
             frames[key] = Frame(
@@ -207,7 +217,8 @@ class Composer:
                 mailing=mailing,
                 symposium=symposium,
                 language=language,
-                form=self._form(session, key, mailing, language, symposium, told),
+                originals=slice_.texts.originals if TRAITS[mailing.kind].answers else {},
+                form=self._form(session, key, mailing, language, symposium, told, text),
                 lease=lease,
                 now=now,
                 boottime=boottime,
@@ -222,16 +233,24 @@ class Composer:
         language: str,
         symposium: Symposium | None,
         told: int | None,
+        text: Text | None,
     ) -> Form | None:
         """The mailing's compiled form in one language; None for one that breaks a rule.
 
-        A symposium that changed makes a new one, and so does each date that attendees were told before.
+        A symposium that changed makes a new one, and so does each date that attendees were told before,
+        and each text of a statement.
         """
         form = self._forms.get(key)
         if form is None:
             try:
                 content = read_content(
-                    session, self.house, mailing, language, symposium=symposium, told_generation=told
+                    session,
+                    self.house,
+                    mailing,
+                    language,
+                    symposium=symposium,
+                    told_generation=told,
+                    text=text,
                 )
                 calendar = _has_calendar(mailing.kind, symposium)
                 form = build_form(
@@ -293,6 +312,7 @@ def _headers(house: House, kind: MailingKind, content: Content, label: str, *, t
         bulk=traits.bulk,
         auto_submitted=traits.auto_submitted,
         feedback_id=_feedback_id(label, list_key, kind) if traits.bulk else None,
+        in_reply_to=traits.answers,
         test=test,
     )
 

@@ -1,0 +1,80 @@
+"""What a statement's mails say: the alert, a correction, a retraction, a translation that came later."""
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from mailer.db import texts
+from mailer.db.mailings import Mailing
+from mailer.db.people import Topic
+from mailer.db.programme import Correction, Statement, StatementText
+from mailer.messages.facts import CorrectionFacts, RetractionFacts, StatementFacts, TranslationFacts
+from mailer.services.house import House
+from mailer.services.sending.texts import FALLBACK_LANGUAGE, Text
+from mailer.vocabulary import MailingKind, TextState
+
+
+def topic_name(topic: Topic, language: str) -> str:
+    """The topic's name in the language, else in English, else its key."""
+    return topic.names.get(language) or topic.names.get(FALLBACK_LANGUAGE) or topic.key
+
+
+def statement_mail(
+    session: Session, house: House, mailing: Mailing, topic: Topic, language: str, text: Text | None
+) -> StatementFacts | CorrectionFacts | RetractionFacts | TranslationFacts:
+    """The facts of a mail about a statement: the frame in one language, the text in the chosen one."""
+    statement = session.get_one(Statement, mailing.statement_id)
+    if text is None:
+        raise LookupError("No text was chosen for a mail about a statement.")
+    if mailing.kind is MailingKind.RETRACTION:
+        return _retraction(session, house, mailing, statement, topic_name(topic, language), text)
+    written = texts.text(session, statement.id, text.language, text.version or statement.version)
+    facts = StatementFacts(
+        title=written.title,
+        published_on=statement.dated,
+        body=written.body,
+        body_language=written.language,
+        url=house.url("statements", statement.slug),
+        topic_name=topic_name(topic, language),
+        fallback=text.fallback,
+    )
+    if mailing.kind is MailingKind.TRANSLATION:
+        return TranslationFacts(**vars(facts))
+    if mailing.kind is MailingKind.CORRECTION:
+        words = _correction(session, mailing).words[text.language]
+        return CorrectionFacts(**vars(facts), wrong=words["wrong"], right=words["right"])
+    return facts
+
+
+def _retraction(
+    session: Session, house: House, mailing: Mailing, statement: Statement, topic: str, text: Text
+) -> RetractionFacts:
+    known = text_for(session, statement, text.language)
+    return RetractionFacts(
+        title=known.title,
+        body_language=known.language,
+        published_on=statement.dated,
+        reason=_correction(session, mailing).words[text.language]["reason"],
+        language=text.language,
+        url=house.url("statements", statement.slug),
+        topic_name=topic,
+    )
+
+
+def _correction(session: Session, mailing: Mailing) -> Correction:
+    return session.get_one(Correction, int(mailing.facts["correction"]))
+
+
+def text_for(session: Session, statement: Statement, language: str) -> StatementText:
+    """The text that holds now in the language, else in the statement's own."""
+    for wanted in (language, statement.language):
+        text = session.scalars(
+            select(StatementText).where(
+                StatementText.statement_id == statement.id,
+                StatementText.language == wanted,
+                StatementText.version == statement.version,
+                StatementText.state == TextState.READY,
+            )
+        ).first()
+        if text is not None:
+            return text
+    raise LookupError(f"Statement {statement.id} has no text.")
