@@ -20,7 +20,7 @@ from mailer.failpoints import Failpoint
 from mailer.services.house import House
 from mailer.services.sending.halt import sending_allowed
 from mailer.services.sending.lanes import Allowances, lock_and_allow, spend
-from mailer.services.sending.texts import Text, Texts, by_text, choose_texts
+from mailer.services.sending.texts import Text, Texts, sort_by_text
 from mailer.vocabulary import (
     LIFTABLE,
     DeliveryState,
@@ -97,18 +97,18 @@ def claim(
             held.append(candidate)
         else:
             out[(_state_for(reason), reason)].append(candidate.id)
-    chosen, refused = choose_texts(session, held, around)
-    held, ids_of, unread = by_text(held, chosen, refused)
-    texts.hold(session, unread.pop(SkipReason.AWAITING_TRANSLATION, ()))
-    for reason, ids in unread.items():
-        out[(_state_for(reason), reason)] += ids
+    sorting = sort_by_text(session, held, around)
+    texts.hold(session, sorting.refused.get(SkipReason.AWAITING_TRANSLATION, ()))
+    for reason in sorting.refused.keys() - {SkipReason.AWAITING_TRANSLATION}:
+        out[(_state_for(reason), reason)] += sorting.refused[reason]
     for (state, reason), ids in out.items():
         outbox.leave_out(session, ids, state, reason.value, now)
-    fence = _take(session, house, ids_of, worker=worker, now=now)
+    held = list(sorting.leaving)
+    fence = _take(session, house, sorting.ids_of, worker=worker, now=now)
     spend(session, now, left.spent(held))
     if failpoints.armed:
         failpoints.reach(Failpoint.IN_CLAIM)
-    return Slice(fence, tuple(held), around, len(found) - len(held), chosen)
+    return Slice(fence, tuple(held), around, len(found) - len(held), sorting.texts)
 
 
 def _find(session: Session, left: "_Left", now: datetime) -> list[Candidate]:

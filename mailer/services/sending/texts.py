@@ -85,61 +85,72 @@ def _is_fallback(language: str, wished: Sequence[str]) -> bool:
     return language != choose_language(wished) and language not in chain(wished[:1])
 
 
-def choose_texts(
-    session: Session, held: Sequence[Candidate], around: Surroundings
-) -> tuple[Texts, dict[Wish, SkipReason]]:
-    """What the readers of a slice get, and which of them must not get it now, with the reason.
+@dataclass(frozen=True)
+class Sorting:
+    """One slice sorted by text: who leaves, the ids that get each text (None: no statement's), and the ids
+    that must not get theirs now, by the reason."""
 
-    Reads the statements under a shared lock; costs nothing for a slice without statements.
+    leaving: Sequence[Candidate]
+    ids_of: Mapping[Text | None, list[int]]
+    refused: Mapping[SkipReason, list[int]]
+    texts: Texts
+
+
+def sort_by_text(session: Session, held: Sequence[Candidate], around: Surroundings) -> Sorting:
+    """Choose what the readers of a slice get, once for all who wish alike.
+
+    Reads the statements under a shared lock; asks nothing for a slice without statements.
     """
     mailings = {
         number: mailing for number, mailing in around.mailings.items() if mailing.statement_id is not None
     }
     if not mailings:
-        return Texts(), {}
-    standings = texts.standings(
-        session, {mailing.statement_id for mailing in mailings.values() if mailing.statement_id}, lock=True
-    )
+        return Sorting(held, {None: [one.id for one in held]}, {}, Texts())
+    about = {mailing.statement_id for mailing in mailings.values() if mailing.statement_id}
+    standings = texts.standings(session, about, lock=True)
     originals = _originals(session, held, mailings)
     answers = {
         number: _answer(session, mailing, standings[mailing.statement_id or 0])
         for number, mailing in mailings.items()
     }
     chosen: dict[Wish, Text] = {}
-    refused: dict[Wish, SkipReason] = {}
-    for wish in {_wish(one, originals) for one in held if one.mailing_id in answers}:
-        answer = answers[wish[0]](json.loads(wish[1] or "[]"), wish[2])
+    ids_of: defaultdict[Text | None, list[int]] = defaultdict(list)
+    refused: defaultdict[SkipReason, list[int]] = defaultdict(list)
+    for wish, ids in _groups(held, originals).items():
+        mailing_id, languages, received = wish
+        answer = (
+            answers[mailing_id](json.loads(languages or "[]"), received) if mailing_id in answers else None
+        )
         if isinstance(answer, SkipReason):
-            refused[wish] = answer
-        else:
+            refused[answer] += ids
+            continue
+        if answer is not None:
             chosen[wish] = answer
-    return Texts(chosen, originals), refused
+        ids_of[answer._replace(fallback=False) if answer else None] += ids
+    return Sorting(_without(held, refused), ids_of, refused, Texts(chosen, originals))
+
+
+def _groups(held: Sequence[Candidate], originals: Mapping[int, Original]) -> dict[Wish, list[int]]:
+    groups: defaultdict[Wish, list[int]] = defaultdict(list)
+    if originals:
+        for one in held:
+            groups[_wish(one, originals)].append(one.id)
+    else:  # an alert's thousand readers come this way
+        for one in held:
+            groups[one.mailing_id, one.languages, None].append(one.id)
+    return groups
 
 
 def _wish(candidate: Candidate, originals: Mapping[int, Original]) -> Wish:
-    received = originals.get(candidate.id) if originals else None
+    received = originals.get(candidate.id)
     return candidate.mailing_id, candidate.languages, received.language if received else None
 
 
-def by_text(
-    held: Sequence[Candidate], chosen: Texts, refused: Mapping[Wish, SkipReason]
-) -> tuple[list[Candidate], dict[Text | None, list[int]], dict[SkipReason, list[int]]]:
-    """The candidates that leave, in their order, the ids of each text's, and the refused by their reason."""
-    if not chosen.chosen and not refused:
-        return list(held), {None: [one.id for one in held]}, {}
-    groups: defaultdict[Wish, list[int]] = defaultdict(list)
-    for one in held:
-        groups[_wish(one, chosen.originals)].append(one.id)
-    ids: defaultdict[Text | None, list[int]] = defaultdict(list)
-    out: defaultdict[SkipReason, list[int]] = defaultdict(list)
-    for wish, numbers in groups.items():
-        if wish in refused:
-            out[refused[wish]] += numbers
-        else:
-            text = chosen.chosen.get(wish)
-            ids[text._replace(fallback=False) if text else None] += numbers
-    gone = frozenset(number for numbers in out.values() for number in numbers)
-    return [one for one in held if one.id not in gone] if gone else list(held), dict(ids), dict(out)
+def _without(held: Sequence[Candidate], refused: Mapping[SkipReason, list[int]]) -> Sequence[Candidate]:
+    if not refused:
+        return held
+    gone = frozenset(number for ids in refused.values() for number in ids)
+    return [one for one in held if one.id not in gone]
 
 
 def _originals(
