@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from mailer import mx
 from mailer.db.mailings import Delivery, Mailing
 from mailer.db.people import Subscription
-from mailer.db.programme import Series, Statement, StatementText, Symposium
+from mailer.db.programme import Correction, Series, Statement, StatementText, Symposium
 from mailer.messages.tokens import Purpose, mint
 from mailer.services.audience import people
 from mailer.services.desk.inbox import Inbox
@@ -18,7 +18,15 @@ from mailer.services.programme import reminders, statements, symposia
 from mailer.services.programme.dates import Moment, set_moment
 from mailer.services.programme.register import Attendee, register
 from mailer.services.sending.sweep import sweep
-from mailer.vocabulary import MailingKind, Precision, SubscriptionState, SymposiumState
+from mailer.vocabulary import (
+    CorrectionKind,
+    CorrectionState,
+    MailingKind,
+    Precision,
+    StatementState,
+    SubscriptionState,
+    SymposiumState,
+)
 from tests.services.conftest import Hands, noon
 
 READERS = {
@@ -106,6 +114,11 @@ def _programme(session: Session, now: datetime) -> None:
             statement_id=draft.id, language="en", title="A secret draft", body="Secret.", created_at=now
         )
     )
+    for slug, kind in (
+        ("a-corrected-one", CorrectionKind.CORRECTION),
+        ("a-retracted-one", CorrectionKind.RETRACTION),
+    ):
+        _noted(session, slug, kind, now)
     series = Series(
         key="prevention",
         name="Year of Prevention",
@@ -134,6 +147,55 @@ def _programme(session: Session, now: datetime) -> None:
     _symposium(session, series, "called-off", "A Symposium That Was Called Off", noon(date(2024, 4, 5)), now)
     hidden = _symposium(session, series, "hidden-draft", "A Hidden Draft", noon(date(2024, 9, 27)), now)
     hidden.state = SymposiumState.DRAFT
+
+
+def _noted(session: Session, slug: str, kind: CorrectionKind, now: datetime) -> None:
+    """A statement of long ago that was corrected in two languages, or retracted."""
+    corrects = kind is CorrectionKind.CORRECTION
+    old = Statement(
+        key=slug,
+        slug=slug,
+        language="en",
+        dated=date(2020, 3, 1),
+        state=StatementState.PUBLISHED if corrects else StatementState.RETRACTED,
+        version=2 if corrects else 1,
+        created_at=now - timedelta(days=30),
+        published_at=now - timedelta(days=20),
+    )
+    session.add(old)
+    session.flush()
+    texts = [("en", "212", "people were held"), ("ar", "212", "شخصًا كانوا محتجزين")]
+    texts += [("en", "188", "people were held"), ("ar", "188", "شخصًا كانوا محتجزين")]
+    for number, (language, figure, rest) in enumerate(texts if corrects else texts[:1]):
+        session.add(
+            StatementText(
+                statement_id=old.id,
+                language=language,
+                version=1 + number // 2,
+                title=f"{BODIES[language][0]} – {slug}",
+                body=f"## 2020\n\n{figure} {rest}.\n\nThis stays as it was.",
+                created_at=now,
+            )
+        )
+    words = {
+        "en": {"wrong": "It said 212.", "right": "It was 188."},
+        "ar": {"wrong": "كُتب 212.", "right": "الصواب 188."},
+    }
+    session.add(
+        Correction(
+            statement_id=old.id,
+            number=1,
+            kind=kind,
+            state=CorrectionState.DONE,
+            from_version=1,
+            to_version=2 if corrects else None,
+            words=words if corrects else {"en": {"reason": "Two of our sources were the same."}},
+            actor="test",
+            created_at=now,
+            announced_at=now,
+            done_at=now,
+        )
+    )
 
 
 def _symposium(
