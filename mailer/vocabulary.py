@@ -13,6 +13,9 @@ class MailingKind(StrEnum):
     STATEMENT_ALERT = "statement_alert"
     DIGEST = "digest"
     REGISTRATION_REQUEST = "registration_request"
+    CORRECTION = "correction"
+    RETRACTION = "retraction"
+    TRANSLATION = "translation"
     REGISTRATION_CONFIRMATION = "registration_confirmation"
     WAITING_LIST = "waiting_list"
     WITHDRAWAL = "withdrawal"
@@ -63,6 +66,9 @@ class SkipReason(StrEnum):
     DATE_MOVED = "date_moved"
     SYMPOSIUM_CANCELLED = "symposium_cancelled"
     MAILING_CANCELLED = "mailing_cancelled"
+    AWAITING_TRANSLATION = "awaiting_translation"  # of a row that waits: it is not lost
+    CORRECTED = "corrected"
+    RETRACTED = "retracted"
     ALREADY_TOLD = "already_told"
     NOTHING_CHANGED = "nothing_changed"
     NOTHING_LEFT = "nothing_left"
@@ -155,6 +161,27 @@ LIFTABLE = frozenset({SuppressionReason.UNSUBSCRIBE_ALL, SuppressionReason.ERASE
 class StatementState(StrEnum):
     DRAFT = "draft"
     PUBLISHED = "published"
+    RETRACTED = "retracted"
+
+
+class TextState(StrEnum):
+    """How far a statement's text in one language is. Only draft and ready are stored, the rest is seen."""
+
+    MISSING = "missing"
+    DRAFT = "draft"
+    READY = "ready"
+    STALE = "stale"  # a correction has left it behind
+
+
+class CorrectionKind(StrEnum):
+    CORRECTION = "correction"
+    RETRACTION = "retraction"
+
+
+class CorrectionState(StrEnum):
+    DRAFT = "draft"
+    SETTLING = "settling"  # announced: nothing older leaves, and what is on the wire is awaited
+    DONE = "done"
 
 
 class SymposiumState(StrEnum):

@@ -20,7 +20,7 @@ from mailer.db.seal import SealBroken
 from mailer.ingest.errors import IngestError
 from mailer.keys import KeyRingError
 from mailer.messages.refusal import FormError
-from mailer.messages.slots import UnknownPlaceholder
+from mailer.messages.slots import MarkerInText, UnknownPlaceholder
 from mailer.messages.when import UnknownZone
 from mailer.services.audience.people import UnknownTopic
 from mailer.services.desk.campaigns import CampaignRefusal, UnknownCampaign
@@ -30,7 +30,7 @@ from mailer.services.desk.switches import SwitchRefusal
 from mailer.services.house import House, found_house, open_house
 from mailer.services.programme.ingesting import PageHeld
 from mailer.services.programme.proposals import ProposalRefusal
-from mailer.services.programme.statements import UnknownStatement
+from mailer.services.programme.refusals import StatementRefusal, UnknownStatement
 from mailer.services.programme.symposia import SymposiumRefusal, UnknownSymposium
 from mailer.services.sources.registry import SourceRefusal, UnknownSource
 from mailer.settings import Settings, SettingsError, current
@@ -45,12 +45,14 @@ EXPECTED: tuple[type[Exception], ...] = (
     KeyRingError,
     LaneRefusal,
     MailingRefusal,
+    MarkerInText,
     PageHeld,
     ProposalRefusal,
     RelayError,
     SealBroken,
     SettingsError,
     SourceRefusal,
+    StatementRefusal,
     SwitchRefusal,
     SymposiumRefusal,
     UnknownCampaign,

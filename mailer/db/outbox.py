@@ -174,9 +174,19 @@ def open_claim(session: Session, *, worker: str, now: datetime, leased_until: da
     return claim.id
 
 
-def take(session: Session, ids: Sequence[int], fence: int) -> None:
-    """Mark locked deliveries as claimed under the fence."""
-    _change(session, ids, {"state": DeliveryState.CLAIMED, "fence": fence, "attempts": Delivery.attempts + 1})
+def take(
+    session: Session,
+    ids: Sequence[int],
+    fence: int,
+    *,
+    version: int | None = None,
+    language: str | None = None,
+) -> None:
+    """Mark locked deliveries as claimed under the fence, with the statement's text that they get."""
+    values = {"state": DeliveryState.CLAIMED, "fence": fence, "attempts": Delivery.attempts + 1}
+    if language is not None:
+        values |= {"version": version, "language": language}
+    _change(session, ids, values)
 
 
 def leave_out(session: Session, ids: Sequence[int], state: DeliveryState, reason: str, now: datetime) -> None:

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from mailer.db.mailings import Mailing
 from mailer.db.programme import Registration, Symposium
 from mailer.services.house import House
-from mailer.services.sending.content import language_of
 from mailer.services.sending.invitation import has_day
+from mailer.services.sending.texts import language_of
 from mailer.services.sending.traits import TRAITS
 from mailer.vocabulary import MailingKind, RegistrationState
 

@@ -8,7 +8,7 @@ signed may be prepared ahead of that, and finished with a signature that was mad
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import format_datetime
@@ -19,11 +19,11 @@ from sqlalchemy.exc import NoResultFound
 from sqlalchemy.orm import Session
 
 from mailer import failpoints
-from mailer.db.digests import Told
 from mailer.db.mailings import Mailing
 from mailer.db.outbox import Candidate
 from mailer.db.programme import Registration, Symposium
 from mailer.db.seal import ADDRESS, NAME, SealBroken
+from mailer.db.texts import Original
 from mailer.failpoints import Failpoint
 from mailer.keys import KeyRingError
 from mailer.messages import templates
@@ -33,12 +33,13 @@ from mailer.messages.form import Form, compile_form
 from mailer.messages.headers import MailingHeaders
 from mailer.messages.tokens import message_id, return_address
 from mailer.services.house import House
-from mailer.services.sending.attendee import CANCELS, Manner, language_for, links, manner_of
+from mailer.services.sending.attendee import CANCELS, language_for, links, manner_of
 from mailer.services.sending.claim import Slice
 from mailer.services.sending.content import Content, read_content
 from mailer.services.sending.invitation import invitation, local_time
 from mailer.services.sending.settle import GIVEN_BACK, UNFIT
 from mailer.services.sending.traits import TRAITS
+from mailer.services.sending.variant import Variant
 from mailer.smtp.letter import Lease, Letter
 from mailer.smtp.outcome import Outcome
 from mailer.vocabulary import MailingKind
@@ -60,6 +61,7 @@ class Frame:
     symposium: Symposium | None
     language: str
     calendar: bool  # its letters carry an invitation, or take one back
+    originals: Mapping[int, Original]  # what its letters answer, by delivery
     form: Form | None  # None: it could not be compiled, and none of its letters can be
     lease: Lease
     now: datetime
@@ -180,6 +182,11 @@ class Mail:
         registration = self.registration
         if registration is not None:
             values |= links(house, mailing, registration, frame.now)
+        if frame.originals:
+            original = frame.originals[candidate.id]
+            values["in_reply_to"] = message_id(
+                house.message_keys, original.message_key, original.delivery_id, house.sending_domain
+            )
         if frame.symposium is not None:
             zone = (registration.zone if registration else None) or candidate.zone
             values |= local_time(frame.symposium, zone, frame.language)
@@ -212,6 +219,7 @@ class Composer:
         """The slice's mails, ready to be composed one by one without the database."""
         frames: dict[tuple[object, ...], Frame] = {}
         boottime = self.boottime()
+        wish_of = slice_.texts.wish_of if slice_.texts.originals else None
         digests, rest = _apart(slice_)
         for candidate in digests:
             its_own = self._frame(session, slice_, candidate, None, frames, (lease, now, boottime))
@@ -219,7 +227,7 @@ class Composer:
         for candidate in rest:
             registration_id = candidate.registration_id
             # To subscribers a mailing says the same in each language; an attendee's mail is looked at alone.
-            short = (candidate.mailing_id, candidate.languages)
+            short = wish_of(candidate) if wish_of else (candidate.mailing_id, candidate.languages, None)
             frame = frames.get(short) if registration_id is None else None
             registration = slice_.around.registrations.get(registration_id) if registration_id else None
             if frame is None:
@@ -241,17 +249,21 @@ class Composer:
         symposium = slice_.around.symposia.get(mailing.symposium_id or 0)
         lease, now, boottime = times
         language = language_for(registration, candidate.languages)
-        manner = manner_of(mailing, symposium, registration, now)
-        statements = slice_.around.digests.get(candidate.id, ()) if slice_.around.digests else ()
-        key = (mailing.id, language, manner, symposium.changed_at if symposium else None, statements)
+        variant = Variant(
+            manner_of(mailing, symposium, registration, now),
+            slice_.around.digests.get(candidate.id, ()) if slice_.around.digests else (),
+            slice_.texts.chosen.get(slice_.texts.wish_of(candidate)),
+        )
+        key = (mailing.id, language, variant, symposium.changed_at if symposium else None)
         if key not in frames:
             frames[key] = Frame(
                 house=self.house,
                 mailing=mailing,
                 symposium=symposium,
                 language=language,
-                calendar=manner.calendar,
-                form=self._form(session, key, mailing, language, symposium, manner, statements),
+                calendar=variant.manner.calendar,
+                originals=slice_.texts.originals if TRAITS[mailing.kind].answers else {},
+                form=self._form(session, key, mailing, language, symposium, variant),
                 lease=lease,
                 now=now,
                 boottime=boottime,
@@ -265,13 +277,12 @@ class Composer:
         mailing: Mailing,
         language: str,
         symposium: Symposium | None,
-        manner: Manner,
-        statements: Told,
+        variant: Variant,
     ) -> Form | None:
         """The mailing's compiled form in one language; None for one that breaks a rule.
 
         A symposium that changed makes a new one, and so does each date that attendees were told before,
-        and each set of statements that readers of a digest are told of.
+        each set of statements that readers of a digest are told of, and each text of a statement.
         """
         form = self._forms.get(key)
         if form is None:
@@ -282,12 +293,15 @@ class Composer:
                     mailing,
                     language,
                     symposium=symposium,
-                    told_generation=manner.told,
-                    joining=manner.joining,
-                    statements=[statement_id for statement_id, _ in statements],
+                    variant=variant,
                 )
                 form = build_form(
-                    self.house, mailing.kind, language, content, label=mailing.key, calendar=manner.calendar
+                    self.house,
+                    mailing.kind,
+                    language,
+                    content,
+                    label=mailing.key,
+                    calendar=variant.manner.calendar,
                 )
             except REFUSALS as problem:
                 log.error("form-unfit", mailing=mailing.id, rule=type(problem).__name__)
@@ -341,6 +355,7 @@ def _headers(house: House, kind: MailingKind, content: Content, label: str, *, t
         bulk=traits.bulk,
         auto_submitted=traits.auto_submitted,
         feedback_id=_feedback_id(label, list_key, kind) if traits.bulk else None,
+        in_reply_to=traits.answers,
         test=test,
     )
 
