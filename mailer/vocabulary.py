@@ -11,7 +11,11 @@ class MailingKind(StrEnum):
     """What a mailing is; also the name of its folder in templates/email."""
 
     STATEMENT_ALERT = "statement_alert"
+    DIGEST = "digest"
     REGISTRATION_REQUEST = "registration_request"
+    CORRECTION = "correction"
+    RETRACTION = "retraction"
+    TRANSLATION = "translation"
     REGISTRATION_CONFIRMATION = "registration_confirmation"
     WAITING_LIST = "waiting_list"
     WITHDRAWAL = "withdrawal"
@@ -62,8 +66,12 @@ class SkipReason(StrEnum):
     DATE_MOVED = "date_moved"
     SYMPOSIUM_CANCELLED = "symposium_cancelled"
     MAILING_CANCELLED = "mailing_cancelled"
+    AWAITING_TRANSLATION = "awaiting_translation"  # of a row that waits: it is not lost
+    CORRECTED = "corrected"
+    RETRACTED = "retracted"
     ALREADY_TOLD = "already_told"
     NOTHING_CHANGED = "nothing_changed"
+    NOTHING_LEFT = "nothing_left"
     TOO_LATE = "too_late"
 
 
@@ -86,6 +94,14 @@ class SubscriptionState(StrEnum):
     PENDING = "pending"
     CONFIRMED = "confirmed"
     UNSUBSCRIBED = "unsubscribed"
+
+
+class Frequency(StrEnum):
+    """How often a subscriber wants to hear of a topic's statements."""
+
+    AT_ONCE = "at_once"
+    DAILY = "daily"
+    WEEKLY = "weekly"
 
 
 class RegistrationState(StrEnum):
@@ -145,6 +161,27 @@ LIFTABLE = frozenset({SuppressionReason.UNSUBSCRIBE_ALL, SuppressionReason.ERASE
 class StatementState(StrEnum):
     DRAFT = "draft"
     PUBLISHED = "published"
+    RETRACTED = "retracted"
+
+
+class TextState(StrEnum):
+    """How far a statement's text in one language is. Only draft and ready are stored, the rest is seen."""
+
+    MISSING = "missing"
+    DRAFT = "draft"
+    READY = "ready"
+    STALE = "stale"  # a correction has left it behind
+
+
+class CorrectionKind(StrEnum):
+    CORRECTION = "correction"
+    RETRACTION = "retraction"
+
+
+class CorrectionState(StrEnum):
+    DRAFT = "draft"
+    SETTLING = "settling"  # announced: nothing older leaves, and what is on the wire is awaited
+    DONE = "done"
 
 
 class SymposiumState(StrEnum):
@@ -160,8 +197,10 @@ class CampaignState(StrEnum):
 
 class ProposalState(StrEnum):
     OPEN = "open"
+    HELD = "held"  # one of too many from one fetch: a person looks at the source first
     ACCEPTED = "accepted"
     REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"  # the source took it back before anybody decided
 
 
 class Precision(StrEnum):
@@ -181,6 +220,42 @@ class FieldSource(StrEnum):
     WEEKDAY = "weekday"
     CONTEXT = "context"
     STAFF = "staff"
+
+
+class SourceKind(StrEnum):
+    """What a watched address gives; "auto" is told from the first fetch on by its bytes."""
+
+    AUTO = "auto"
+    PAGE = "page"
+    FEED = "feed"
+    JSON_FEED = "json-feed"
+    CALENDAR = "calendar"
+
+
+class SourceState(StrEnum):
+    WATCHED = "watched"
+    PAUSED = "paused"
+
+
+class ItemFate(StrEnum):
+    """What became of one item of a watched source."""
+
+    SEEN = "seen"  # known, and nothing was made of it
+    TAKEN = "taken"  # a draft was made of it, or it belongs to a statement or symposium that is known
+    HELD = "held"  # it leaves something open that only a person can answer
+
+
+class Medium(StrEnum):
+    """What a fact was read from. `TRUST` orders them: a lower one never overwrites a higher one."""
+
+    PAGE = "page"
+    FEED = "feed"
+    LINKED_DATA = "json-ld"
+    CALENDAR = "calendar"
+    STAFF = "staff"
+
+
+TRUST = {medium: rank for rank, medium in enumerate(Medium)}
 
 
 class EndSource(StrEnum):

@@ -21,6 +21,7 @@ from mailer.cli import (
     mailings,
     proposals,
     registrations,
+    sources,
     statements,
     subscribers,
     switches,
@@ -55,6 +56,7 @@ symposia.symposium.command("attendance")(registrations.attendance)
 symposia.symposium.command("join-link")(registrations.join_link)
 app.add_typer(api_tokens.api_token, name="api-token")
 app.add_typer(proposals.proposal, name="proposal")
+app.add_typer(sources.source, name="source")
 app.add_typer(subscribers.subscribers, name="subscribers")
 app.add_typer(topics.topic, name="topic")
 app.add_typer(campaigns.campaign, name="campaign")

@@ -69,7 +69,15 @@ def worker(queues: frozenset[Queue]) -> None:
             hostname=f"{name}@%h",
         )
         controller.start()
+        _end_undisturbed()
         tasks.sender.close()
+
+
+def _end_undisturbed() -> None:
+    """A second SIGTERM changes nothing any more. The interpreter, on its way out, would end by it at once and
+    tell whoever waits that it failed."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _settle_down() -> None:
@@ -92,6 +100,7 @@ def beat() -> None:
         signal.signal(number, lambda *_signal: service.stop())
     with beating(house, "beat"):
         service.start()
+    _end_undisturbed()
 
 
 def inbound() -> None:
@@ -106,4 +115,5 @@ def inbound() -> None:
     with beating(house, "inbound"):
         door = mx.start(mx.Inbound(house, clock), settings.mx_host, settings.mx_port)
         over.wait()
+        _end_undisturbed()
         door.stop()

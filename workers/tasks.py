@@ -11,9 +11,9 @@ import structlog
 from celery import Celery
 from celery.signals import worker_shutting_down
 
-from mailer import failpoints
+from mailer import failpoints, wake
 from mailer.services.house import House, open_house
-from mailer.services.programme import places, reminders
+from mailer.services.programme import digests, places, reminders
 from mailer.services.registration import details, limits
 from mailer.services.sending.audit_books import audit
 from mailer.services.sending.compose import Composer
@@ -141,6 +141,10 @@ def plan_reminders() -> None:
         limits.forget(session, clock())
 
 
+def plan_digests() -> None:
+    digests.plan_all(house(), clock())
+
+
 def sweep_all() -> None:
     """Sweep, unless it was done just now: a worker that was away finds a tick for each second it missed."""
     if time.monotonic() - _Process.swept_at < current().sweep_seconds / 2:
@@ -156,14 +160,23 @@ def audit_all() -> None:
     audit(house(), clock())
 
 
+def check_sources() -> None:
+    from mailer.services.sources.check import check_due  # readers cost memory that a sender never needs
+
+    if check_due(house(), clock()) and not stopping.is_set():
+        wake.hint(Task.CHECK_SOURCES)  # there may be more
+
+
 def register(app: Celery) -> None:
     """Give the application its tasks under the names that hints use."""
     doors = {
         Task.SEND_DUE: send_due,
         Task.EXPAND_MAILING: expand,
         Task.PLAN_REMINDERS: plan_reminders,
+        Task.PLAN_DIGESTS: plan_digests,
         Task.SWEEP: sweep_all,
         Task.AUDIT: audit_all,
+        Task.CHECK_SOURCES: check_sources,
     }
     for task, door in doors.items():
         app.task(name=task.value)(door)

@@ -1,8 +1,27 @@
 """All tables in one place, for migrations and tests: importing this module fills Base.metadata."""
 
-from mailer.db import doors, lanes, mailings, people, programme, staff
+from mailer.db import (
+    digests,
+    doors,
+    lanes,
+    mailings,
+    people,
+    programme,
+    sources,
+    staff,
+)
 from mailer.db.base import Base
 
 metadata = Base.metadata
 
-__all__ = ["doors", "lanes", "mailings", "metadata", "people", "programme", "staff"]
+__all__ = [
+    "digests",
+    "doors",
+    "lanes",
+    "mailings",
+    "metadata",
+    "people",
+    "programme",
+    "sources",
+    "staff",
+]

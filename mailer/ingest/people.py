@@ -19,6 +19,7 @@ from mailer.addresses import AddressError, normalise_address, wire_address
 from mailer.ingest.errors import PeopleError
 from mailer.ingest.table import LONGEST_LINE, Fault, Row, open_table, write_table
 from mailer.ingest.text import one_line
+from mailer.vocabulary import Frequency
 
 DEFAULT_TOPIC = "statements"
 LONGEST_ADDRESS = 254  # octets, RFC 5321 4.5.3.1.3
@@ -34,6 +35,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "language": ("language", "languages"),
     "topics": ("topics",),
     "zone": ("zone",),
+    "frequency": ("frequency", "often"),
 }
 # Cells are parted at any of these; the file's own delimiter stands in quotation marks.
 _BETWEEN = re.compile(r"[|;,\s]+")
@@ -52,6 +54,7 @@ class RejectReason(StrEnum):
     UNKNOWN_LANGUAGE = "unknown_language"
     UNKNOWN_TOPIC = "unknown_topic"
     UNKNOWN_ZONE = "unknown_zone"
+    UNKNOWN_FREQUENCY = "unknown_frequency"
     WRONG_COLUMNS = "wrong_columns"
     BROKEN_QUOTES = "broken_quotes"
 
@@ -67,6 +70,7 @@ class Person:
     topics: tuple[str, ...]
     zone: str | None
     others: Mapping[str, str] = field(default_factory=dict, repr=False)  # further columns, as they stand
+    frequency: Frequency = Frequency.AT_ONCE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +179,7 @@ def _columns(header: Sequence[str]) -> Mapping[str, int]:
         problem = f"No column holds the addresses; the file has: {seen}."
     raise PeopleError(
         f"{problem} The first line must name the columns: email (needed; or address), name, language, "
-        f"topics, zone. Other columns are passed over."
+        f"topics, zone, frequency. Other columns are passed over."
     )
 
 
@@ -243,6 +247,7 @@ def _person(row: Row, width: int, columns: Mapping[str, int], known: _Known) -> 
         languages=_languages(cells.get("language", ""), known),
         topics=_topics(cells.get("topics", ""), known),
         zone=_zone(cells.get("zone", "").strip(), known),
+        frequency=_frequency(cells.get("frequency", "")),
     )
 
 
@@ -356,3 +361,14 @@ def _zone(text: str, known: _Known) -> str | None:
             "The zone is unknown. Write it as the IANA does, such as Asia/Yerevan or America/New_York.",
         )
     return text or None
+
+
+def _frequency(text: str) -> Frequency:
+    word = re.sub(r"[\s_-]+", "_", text.strip().casefold())
+    try:
+        return Frequency(word) if word else Frequency.AT_ONCE
+    except ValueError:
+        raise _Refusal(
+            RejectReason.UNKNOWN_FREQUENCY,
+            "The frequency is unknown. Write at_once, daily or weekly, or leave it empty for at once.",
+        ) from None

@@ -18,7 +18,9 @@ from mailer.web.pages import Pages
 from mailer.web.public import (
     archive,
     attend,
+    calendars,
     confirm,
+    converter,
     join,
     own,
     preferences,
@@ -31,6 +33,7 @@ from mailer.web.public import (
 )
 from mailer.web.site import Site
 
+# Calendars before symposia: "/symposia/{slug}" would take "/symposia/one.ics" for a slug.
 PUBLIC = (
     start,
     subscribe,
@@ -38,7 +41,9 @@ PUBLIC = (
     unsubscribe,
     preferences,
     archive,
+    calendars,
     symposia,
+    converter,
     register,
     attend,
     own,

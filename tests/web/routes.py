@@ -5,6 +5,8 @@ from tests.web.scene import Scene
 
 EXAMPLES: dict[str, str] = {
     "/": "/",
+    "/calendars/languages/{spoken}.ics": "/calendars/languages/en.ics",
+    "/calendars/series/{key}.ics": "/calendars/series/prevention.ics",
     "/attend/{token}": "/attend/{attend}",
     "/c/{token}": "/c/{confirm}",
     "/erased": "/erased",
@@ -37,11 +39,14 @@ EXAMPLES: dict[str, str] = {
     "/symposia/{slug}": "/symposia/ukraine",
     "/symposia/{slug}/register": "/symposia/restorative/register",
     "/symposia/{slug}.ics": "/symposia/ukraine.ics",
+    "/time/{slug}": "/time/ukraine",
     "/u/{token}": "/u/{leave}",
 }
 
 NO_PAGES = frozenset(
     {
+        "/calendars/languages/{spoken}.ics",
+        "/calendars/series/{key}.ics",
         "/healthz",
         "/inbox/{number}/attachments/{part}",
         "/inbox/{number}/frame",

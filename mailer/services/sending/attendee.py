@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from mailer.db.mailings import Mailing
 from mailer.db.programme import Registration, Symposium
 from mailer.services.house import House
-from mailer.services.sending.content import language_of
+from mailer.services.sending.invitation import has_day
+from mailer.services.sending.texts import language_of
 from mailer.services.sending.traits import TRAITS
 from mailer.vocabulary import MailingKind, RegistrationState
 
@@ -56,7 +57,7 @@ def _joining(mailing: Mailing, symposium: Symposium, now: datetime) -> bool:
 
 def has_calendar(mailing: Mailing, symposium: Symposium, registration: Registration | None) -> bool:
     """Whether the mail carries an invitation or takes one back (RFC 5546: CANCEL follows a REQUEST)."""
-    if symposium.starts_at is None or registration is None or not TRAITS[mailing.kind].calendar:
+    if registration is None or not TRAITS[mailing.kind].calendar or not has_day(symposium):
         return False
     if mailing.kind is MailingKind.WITHDRAWAL:
         return bool(mailing.facts.get("invited"))

@@ -3,11 +3,12 @@
 A form is compiled once per mailing and language and kept; a recipient costs a look
 into the vault and a join of bytes. `Composer` needs the database and works before
 anything is fed to the engine; `Mail.compose` needs nothing and runs on the engine's thread
-when a connection is ready for it, so that no more letters exist than are on their way.
+when a connection is ready for it, so that no more letters exist than are on their way. What is to be
+signed may be prepared ahead of that, and finished with a signature that was made elsewhere.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import format_datetime
@@ -22,20 +23,23 @@ from mailer.db.mailings import Mailing
 from mailer.db.outbox import Candidate
 from mailer.db.programme import Registration, Symposium
 from mailer.db.seal import ADDRESS, NAME, SealBroken
+from mailer.db.texts import Original
 from mailer.failpoints import Failpoint
 from mailer.keys import KeyRingError
 from mailer.messages import templates
 from mailer.messages.calendar import Calendar
+from mailer.messages.dkim import Unsigned
 from mailer.messages.form import Form, compile_form
 from mailer.messages.headers import MailingHeaders
 from mailer.messages.tokens import message_id, return_address
 from mailer.services.house import House
-from mailer.services.sending.attendee import CANCELS, Manner, language_for, links, manner_of
+from mailer.services.sending.attendee import CANCELS, language_for, links, manner_of
 from mailer.services.sending.claim import Slice
 from mailer.services.sending.content import Content, read_content
 from mailer.services.sending.invitation import invitation, local_time
 from mailer.services.sending.settle import GIVEN_BACK, UNFIT
 from mailer.services.sending.traits import TRAITS
+from mailer.services.sending.variant import Variant
 from mailer.smtp.letter import Lease, Letter
 from mailer.smtp.outcome import Outcome
 from mailer.vocabulary import MailingKind
@@ -57,6 +61,7 @@ class Frame:
     symposium: Symposium | None
     language: str
     calendar: bool  # its letters carry an invitation, or take one back
+    originals: Mapping[int, Original]  # what its letters answer, by delivery
     form: Form | None  # None: it could not be compiled, and none of its letters can be
     lease: Lease
     now: datetime
@@ -66,7 +71,7 @@ class Frame:
 class Mail:
     """One claimed delivery on its way: a draft for the engine, and what settling needs to know of it."""
 
-    __slots__ = ("_made", "candidate", "fence", "frame", "held_back", "id", "registration")
+    __slots__ = ("_made", "_prepared", "candidate", "fence", "frame", "held_back", "id", "registration")
 
     def __init__(
         self, candidate: Candidate, fence: int, frame: Frame, registration: Registration | None
@@ -78,6 +83,7 @@ class Mail:
         self.registration = registration
         self.held_back = False  # staff have stopped it, or this worker stops: it is not offered any more
         self._made: Letter | Outcome | None = None
+        self._prepared: tuple[str, bytes, Unsigned] | None = None  # recipient, mail, and what to sign
 
     @property
     def generation(self) -> int | None:
@@ -85,9 +91,27 @@ class Mail:
         symposium = self.frame.symposium
         return symposium.generation if symposium is not None else self.frame.mailing.generation
 
-    def make(self) -> None:
-        """Compose ahead, on a thread of one's own: a signature costs more than all the rest."""
-        self._made = self.compose()
+    def prepare(self) -> bytes | None:
+        """Compose ahead, but for the signature: the digest to be signed, or None where there is none."""
+        signer = self.frame.house.signer
+        if self.held_back or signer is None:
+            return None
+        try:
+            recipient, data = self._filled()
+            unsigned = signer.prepare(data, signed_at=self.frame.now, canonical=True)
+        except REFUSALS as problem:
+            self._made = self._unfit(problem)
+            return None
+        self._prepared = recipient, data, unsigned
+        return unsigned.digest
+
+    def finish(self, signature: bytes) -> None:
+        """With the signature of what `prepare` gave, the letter is made."""
+        signer = self.frame.house.signer
+        assert self._prepared is not None
+        assert signer is not None
+        (recipient, data, unsigned), self._prepared = self._prepared, None
+        self._made = self._letter(recipient, signer.finish(data, unsigned, signature))
 
     def compose(self) -> Letter | Outcome:
         """The letter, or the outcome of one that cannot be composed: it fails alone."""
@@ -95,38 +119,47 @@ class Mail:
             return GIVEN_BACK
         if self._made is not None:
             return self._made
+        signer = self.frame.house.signer
         try:
-            letter = self._letter()
-        except REFUSALS as problem:  # the kind says which rule; the message may hold what nobody may read
-            log.error("letter-unfit", delivery=self.id, rule=type(problem).__name__)
-            return UNFIT
-        if failpoints.armed:
-            failpoints.reach(Failpoint.COMPOSED)
-        return letter
+            recipient, data = self._filled()
+            if signer is not None:
+                data = signer.sign(data, signed_at=self.frame.now, canonical=True)
+            return self._letter(recipient, data)
+        except REFUSALS as problem:
+            return self._unfit(problem)
 
-    def _letter(self) -> Letter:
+    def _unfit(self, problem: Exception) -> Outcome:
+        # The kind says which rule; the message may hold what nobody may read.
+        log.error("letter-unfit", delivery=self.id, rule=type(problem).__name__)
+        return UNFIT
+
+    def _filled(self) -> tuple[str, bytes]:
+        """The recipient, and the mail as it is written to them."""
         candidate, frame = self.candidate, self.frame
         if candidate.subscriber_id is None or candidate.address is None or frame.form is None:
             raise ValueError("erased, or without a form")
+        address = frame.house.vault.open(ADDRESS, candidate.subscriber_id, candidate.address)
+        values = self._values(address, candidate.subscriber_id)
+        return address, frame.form.fill(values, calendar=self._calendar(address))
+
+    def _letter(self, recipient: str, data: bytes) -> Letter:
+        candidate, frame = self.candidate, self.frame
         house = frame.house
-        address = house.vault.open(ADDRESS, candidate.subscriber_id, candidate.address)
-        data = frame.form.fill(
-            self._values(address, candidate.subscriber_id), calendar=self._calendar(address)
-        )
-        if house.signer is not None:
-            data = house.signer.sign(data, signed_at=frame.now, canonical=True)
-        return Letter(
+        letter = Letter(
             id=candidate.id,
             fence=self.fence,
             sender=return_address(
                 house.tokens, frame.mailing.token_key, candidate.id, house.settings.bounce_domain
             ),
-            recipient=address,
+            recipient=recipient,
             data=data,
             not_after=frame.boottime + (candidate.not_after - frame.now).total_seconds(),
             lease=frame.lease,
             canonical=True,
         )
+        if failpoints.armed:
+            failpoints.reach(Failpoint.COMPOSED)
+        return letter
 
     def _values(self, address: str, subscriber_id: int) -> dict[str, str]:
         candidate, frame = self.candidate, self.frame
@@ -149,6 +182,11 @@ class Mail:
         registration = self.registration
         if registration is not None:
             values |= links(house, mailing, registration, frame.now)
+        if frame.originals:
+            original = frame.originals[candidate.id]
+            values["in_reply_to"] = message_id(
+                house.message_keys, original.message_key, original.delivery_id, house.sending_domain
+            )
         if frame.symposium is not None:
             zone = (registration.zone if registration else None) or candidate.zone
             values |= local_time(frame.symposium, zone, frame.language)
@@ -165,6 +203,7 @@ class Mail:
             cancelled=frame.mailing.kind in CANCELS,
             attendee=address,
             stamped_at=self.candidate.created_at,
+            language=frame.language,
         )
 
 
@@ -180,10 +219,15 @@ class Composer:
         """The slice's mails, ready to be composed one by one without the database."""
         frames: dict[tuple[object, ...], Frame] = {}
         boottime = self.boottime()
-        for candidate in slice_.held:
+        wish_of = slice_.texts.wish_of if slice_.texts.originals else None
+        digests, rest = _apart(slice_)
+        for candidate in digests:
+            its_own = self._frame(session, slice_, candidate, None, frames, (lease, now, boottime))
+            yield Mail(candidate, slice_.fence, its_own, None)
+        for candidate in rest:
             registration_id = candidate.registration_id
             # To subscribers a mailing says the same in each language; an attendee's mail is looked at alone.
-            short = (candidate.mailing_id, candidate.languages)
+            short = wish_of(candidate) if wish_of else (candidate.mailing_id, candidate.languages, None)
             frame = frames.get(short) if registration_id is None else None
             registration = slice_.around.registrations.get(registration_id) if registration_id else None
             if frame is None:
@@ -205,16 +249,21 @@ class Composer:
         symposium = slice_.around.symposia.get(mailing.symposium_id or 0)
         lease, now, boottime = times
         language = language_for(registration, candidate.languages)
-        manner = manner_of(mailing, symposium, registration, now)
-        key = (mailing.id, language, manner, symposium.changed_at if symposium else None)
+        variant = Variant(
+            manner_of(mailing, symposium, registration, now),
+            slice_.around.digests.get(candidate.id, ()) if slice_.around.digests else (),
+            slice_.texts.chosen.get(slice_.texts.wish_of(candidate)),
+        )
+        key = (mailing.id, language, variant, symposium.changed_at if symposium else None)
         if key not in frames:
             frames[key] = Frame(
                 house=self.house,
                 mailing=mailing,
                 symposium=symposium,
                 language=language,
-                calendar=manner.calendar,
-                form=self._form(session, key, mailing, language, symposium, manner),
+                calendar=variant.manner.calendar,
+                originals=slice_.texts.originals if TRAITS[mailing.kind].answers else {},
+                form=self._form(session, key, mailing, language, symposium, variant),
                 lease=lease,
                 now=now,
                 boottime=boottime,
@@ -228,11 +277,12 @@ class Composer:
         mailing: Mailing,
         language: str,
         symposium: Symposium | None,
-        manner: Manner,
+        variant: Variant,
     ) -> Form | None:
         """The mailing's compiled form in one language; None for one that breaks a rule.
 
-        A symposium that changed makes a new one, and so does each date that attendees were told before.
+        A symposium that changed makes a new one, and so does each date that attendees were told before,
+        each set of statements that readers of a digest are told of, and each text of a statement.
         """
         form = self._forms.get(key)
         if form is None:
@@ -243,11 +293,15 @@ class Composer:
                     mailing,
                     language,
                     symposium=symposium,
-                    told_generation=manner.told,
-                    joining=manner.joining,
+                    variant=variant,
                 )
                 form = build_form(
-                    self.house, mailing.kind, language, content, label=mailing.key, calendar=manner.calendar
+                    self.house,
+                    mailing.kind,
+                    language,
+                    content,
+                    label=mailing.key,
+                    calendar=variant.manner.calendar,
                 )
             except REFUSALS as problem:
                 log.error("form-unfit", mailing=mailing.id, rule=type(problem).__name__)
@@ -257,6 +311,16 @@ class Composer:
                 self._forms.popitem(last=False)
         self._forms.move_to_end(key)
         return form
+
+
+def _apart(slice_: Slice) -> tuple[Sequence[Candidate], Sequence[Candidate]]:
+    """The slice's digests, of which one mailing says different things to different people, and the rest."""
+    digests = slice_.around.digests
+    if digests is None:
+        return (), slice_.held
+    return [one for one in slice_.held if one.id in digests], [
+        one for one in slice_.held if one.id not in digests
+    ]
 
 
 def build_form(
@@ -291,6 +355,7 @@ def _headers(house: House, kind: MailingKind, content: Content, label: str, *, t
         bulk=traits.bulk,
         auto_submitted=traits.auto_submitted,
         feedback_id=_feedback_id(label, list_key, kind) if traits.bulk else None,
+        in_reply_to=traits.answers,
         test=test,
     )
 
