@@ -31,7 +31,8 @@ def test_staff_set_what_a_symposium_holds_and_see_its_sources(run: Run, slug: st
     assert shown(run, slug)["duration"] == "60 minutes, assumed"
     done = run(
         "symposium", "set", slug, "--capacity", "80", "--ends", "13:30", "--speaker", "Dr. A",
-        "--language", "en", "--language", "hy", "--online", "--join-url", "https://rooms.example.com/secret", "--access-needs",
+        "--language", "en", "--language", "hy", "--online",
+        "--join-url", "https://rooms.example.com/secret", "--access-needs",
         "--opens", "2089-01-01T09:00", "--closes", "2090-02-20T18:00", "--register-url", "none",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -100,9 +101,7 @@ def test_a_list_is_shown_first_and_people_are_told_by_number(run: Run, slug: str
 
 
 def test_a_token_is_shown_once(run: Run) -> None:
-    made: subprocess.CompletedProcess[str] = run(
-        "api-token", "create", "web-form", "--scope", "registrations"
-    )
+    made = run("api-token", "create", "web-form", "--scope", "registrations")
     assert made.stdout.startswith("mlr_")
     assert made.stdout.strip() not in run("api-token", "list").stdout
     refused(run("api-token", "create", "web-form", "--scope", "registrations"), "already")
