@@ -14,6 +14,7 @@ from mailer import settings
 from mailer.cli import (
     campaigns,
     database,
+    entering,
     incidents,
     ingest,
     lanes,
@@ -37,6 +38,8 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command("ingest")(ingest.ingest)
+statements.statement.command("add")(entering.add_statement)
+symposia.symposium.command("add")(entering.add_symposium)
 app.command("migrate")(database.migrate)
 app.command("health")(database.health)
 app.command("audit")(topics.audit)

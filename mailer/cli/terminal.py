@@ -28,6 +28,7 @@ from mailer.services.desk.lanes import LaneRefusal, UnknownLane
 from mailer.services.desk.mailings import MailingRefusal, UnknownMailing
 from mailer.services.desk.switches import SwitchRefusal
 from mailer.services.house import House, found_house, open_house
+from mailer.services.programme.entering import EntryRefusal
 from mailer.services.programme.ingesting import PageHeld
 from mailer.services.programme.proposals import ProposalRefusal
 from mailer.services.programme.refusals import StatementRefusal, UnknownStatement
@@ -40,6 +41,7 @@ EXPECTED: tuple[type[Exception], ...] = (
     AddressError,
     CampaignRefusal,
     DatabaseVersionError,
+    EntryRefusal,
     FormError,
     IngestError,
     KeyRingError,
