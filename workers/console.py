@@ -12,6 +12,7 @@ import typer
 
 from mailer import settings
 from mailer.cli import (
+    api_tokens,
     campaigns,
     database,
     entering,
@@ -20,11 +21,13 @@ from mailer.cli import (
     lanes,
     mailings,
     proposals,
+    registrations,
     sources,
     statements,
     subscribers,
     switches,
     symposia,
+    symposium_facts,
     terminal,
     topics,
 )
@@ -47,6 +50,14 @@ app.command("stop")(switches.stop)
 app.command("go")(switches.go)
 app.add_typer(statements.statement, name="statement")
 app.add_typer(symposia.symposium, name="symposium")
+symposia.symposium.command("set")(symposium_facts.set_)
+symposia.symposium.add_typer(symposium_facts.question, name="question")
+symposia.symposium.command("registrations")(registrations.registrations)
+symposia.symposium.command("withdraw")(registrations.withdraw)
+symposia.symposium.command("import")(registrations.import_)
+symposia.symposium.command("attendance")(registrations.attendance)
+symposia.symposium.command("join-link")(registrations.join_link)
+app.add_typer(api_tokens.api_token, name="api-token")
 app.add_typer(proposals.proposal, name="proposal")
 app.add_typer(sources.source, name="source")
 app.add_typer(subscribers.subscribers, name="subscribers")

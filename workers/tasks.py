@@ -14,6 +14,7 @@ from celery.signals import worker_shutting_down
 from mailer import failpoints, wake
 from mailer.services.house import House, open_house
 from mailer.services.programme import digests, places, reminders
+from mailer.services.registration import details, limits
 from mailer.services.sending.audit_books import audit
 from mailer.services.sending.compose import Composer
 from mailer.services.sending.departure import open_engine, relays_of
@@ -135,6 +136,9 @@ def plan_reminders() -> None:
     with house().database.write() as session:
         reminders.plan_all(session, house(), clock())
     places.move_up_everywhere(house(), clock())
+    with house().database.write() as session:
+        details.forget(session, clock())
+        limits.forget(session, clock())
 
 
 def plan_digests() -> None:

@@ -33,6 +33,8 @@ from mailer.services.programme.ingesting import PageHeld
 from mailer.services.programme.proposals import ProposalRefusal
 from mailer.services.programme.refusals import StatementRefusal, UnknownStatement
 from mailer.services.programme.symposia import SymposiumRefusal, UnknownSymposium
+from mailer.services.registration.api_tokens import TokenRefusal
+from mailer.services.registration.roll import TooLong
 from mailer.services.sources.registry import SourceRefusal, UnknownSource
 from mailer.settings import Settings, SettingsError, current
 from mailer.smtp.relay import RelayError
@@ -57,6 +59,8 @@ EXPECTED: tuple[type[Exception], ...] = (
     StatementRefusal,
     SwitchRefusal,
     SymposiumRefusal,
+    TokenRefusal,
+    TooLong,
     UnknownCampaign,
     UnknownLane,
     UnknownMailing,
