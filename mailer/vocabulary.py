@@ -58,6 +58,7 @@ class SkipReason(StrEnum):
     DATE_MOVED = "date_moved"
     SYMPOSIUM_CANCELLED = "symposium_cancelled"
     MAILING_CANCELLED = "mailing_cancelled"
+    EMBARGO_DROPPED = "embargo_dropped"
     ALREADY_TOLD = "already_told"
     NOTHING_CHANGED = "nothing_changed"
     TOO_LATE = "too_late"
@@ -121,7 +122,25 @@ LIFTABLE = frozenset({SuppressionReason.UNSUBSCRIBE_ALL, SuppressionReason.ERASE
 
 class StatementState(StrEnum):
     DRAFT = "draft"
+    IN_REVIEW = "in_review"
+    SCHEDULED = "scheduled"  # under embargo: public from the embargo's moment on
     PUBLISHED = "published"
+
+
+class EmbargoHold(StrEnum):
+    """Why an embargo does not open by itself: a person has to look first."""
+
+    ASKED = "asked"  # somebody wants to move or drop it, and a second person has not decided yet
+    TZDATA = "tzdata"  # the world's clocks changed: its wall time is another instant now
+    EDITED = "edited"  # the text is not the approved one any more
+
+
+class EmbargoWish(StrEnum):
+    """What may become of an embargo before its time; each needs approval."""
+
+    LIFT = "lift"
+    MOVE = "move"
+    DROP = "drop"
 
 
 class SymposiumState(StrEnum):

@@ -14,12 +14,12 @@ from mailer import settings
 from mailer.cli import (
     campaigns,
     database,
+    embargoes,
     incidents,
     ingest,
     lanes,
     mailings,
     proposals,
-    statements,
     subscribers,
     switches,
     symposia,
@@ -41,7 +41,7 @@ app.command("health")(database.health)
 app.command("audit")(topics.audit)
 app.command("stop")(switches.stop)
 app.command("go")(switches.go)
-app.add_typer(statements.statement, name="statement")
+app.add_typer(embargoes.statement, name="statement")
 app.add_typer(symposia.symposium, name="symposium")
 app.add_typer(proposals.proposal, name="proposal")
 app.add_typer(subscribers.subscribers, name="subscribers")

@@ -68,7 +68,10 @@ def worker(queues: frozenset[Queue]) -> None:
             loglevel="WARNING",
             hostname=f"{name}@%h",
         )
+        if Queue.SEND in queues:
+            tasks.alarm.start()
         controller.start()
+        tasks.alarm.stop()
         tasks.sender.close()
 
 

@@ -23,14 +23,18 @@ from mailer.messages.slots import UnknownPlaceholder
 from mailer.messages.when import UnknownZone
 from mailer.services.audience.people import UnknownTopic
 from mailer.services.desk.campaigns import CampaignRefusal, UnknownCampaign
+from mailer.services.desk.four_eyes import SameEyes
 from mailer.services.desk.lanes import LaneRefusal, UnknownLane
 from mailer.services.desk.mailings import MailingRefusal, UnknownMailing
 from mailer.services.desk.switches import SwitchRefusal
 from mailer.services.house import House, found_house, open_house
+from mailer.services.programme.embargo import EmbargoRefusal
 from mailer.services.programme.ingesting import PageHeld
 from mailer.services.programme.proposals import ProposalRefusal
-from mailer.services.programme.statements import UnknownStatement
+from mailer.services.programme.review import ReviewRefusal
+from mailer.services.programme.statements import PublishRefusal, UnknownStatement
 from mailer.services.programme.symposia import SymposiumRefusal, UnknownSymposium
+from mailer.services.sending.embargo_time import TimeRefusal
 from mailer.settings import Settings, SettingsError, current
 from mailer.smtp.relay import RelayError
 
@@ -38,6 +42,7 @@ EXPECTED: tuple[type[Exception], ...] = (
     AddressError,
     CampaignRefusal,
     DatabaseVersionError,
+    EmbargoRefusal,
     FormError,
     IngestError,
     KeyRingError,
@@ -45,11 +50,15 @@ EXPECTED: tuple[type[Exception], ...] = (
     MailingRefusal,
     PageHeld,
     ProposalRefusal,
+    PublishRefusal,
     RelayError,
+    ReviewRefusal,
+    SameEyes,
     SealBroken,
     SettingsError,
     SwitchRefusal,
     SymposiumRefusal,
+    TimeRefusal,
     UnknownCampaign,
     UnknownLane,
     UnknownMailing,

@@ -7,7 +7,7 @@ derived from them and kept with the tzdata version that derived it.
 import uuid
 from datetime import date, datetime, time
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 from sqlalchemy.types import JSON
 
@@ -36,6 +36,9 @@ class Statement(Base):
     url: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(Instant)
     published_at: Mapped[datetime | None] = mapped_column(Instant)
+    review_asked_by: Mapped[str | None] = mapped_column(String(64))
+    approved_by: Mapped[str | None] = mapped_column(String(64))
+    approved_digest: Mapped[bytes | None] = mapped_column(LargeBinary(32))  # of the texts that were approved
 
     texts: Mapped[list["StatementText"]] = relationship(
         back_populates="statement", order_by="StatementText.version"

@@ -1,8 +1,8 @@
 """All tables in one place, for migrations and tests: importing this module fills Base.metadata."""
 
-from mailer.db import lanes, mailings, people, programme, staff
+from mailer.db import embargoes, lanes, mailings, people, programme, staff
 from mailer.db.base import Base
 
 metadata = Base.metadata
 
-__all__ = ["lanes", "mailings", "metadata", "people", "programme", "staff"]
+__all__ = ["embargoes", "lanes", "mailings", "metadata", "people", "programme", "staff"]

@@ -93,6 +93,38 @@ class Pool:
             self._manners.serving += 1
             task.add_done_callback(self._served)
 
+    def warm(self, most: int | None = None) -> None:
+        """Open connections for letters to come, as many as there may be (or `most`), and say nothing on them.
+
+        One that the host refuses is not missed: letters knock again.
+        """
+        now = asyncio.get_running_loop().time()
+        if now < self._crowded_until:
+            return
+        room = self._manners.room - self.resting
+        for _ in range(room if most is None else min(most, room)):
+            self._manners.serving += 1
+            task = asyncio.get_running_loop().create_task(self._warm_one())
+            self._serving.add(task)
+            task.add_done_callback(self._warmed)
+
+    async def _warm_one(self) -> None:
+        try:
+            self._idle.append(await self._open_connection())
+        except Refusal as refusal:
+            _log_refusal(refusal.outcome)
+
+    def _warmed(self, task: asyncio.Task[None]) -> None:
+        self._serving.discard(task)
+        self._manners.serving -= 1
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("smtp_pool_error", extra={"error": type(error).__name__})
+        elif self._idle:
+            self._let_in = True
+        if self.waiting.offers:
+            self.wake()
+        self._freed()
+
     def heard(self, outcome: Outcome) -> None:
         """What became of a letter: the host may be given more to do, or less from now on."""
         if not self._manners.heard(outcome):
@@ -172,6 +204,9 @@ class Pool:
             if not pipeline.over and not pipeline.too_old:
                 return pipeline
             self._retire(pipeline)
+        return await self._open_connection()
+
+    async def _open_connection(self) -> Pipeline:
         session = await self._open_door()
         limits, clock, journal = self._limits, self._clock, self._journal
         lock_step = asyncio.get_running_loop().time() < self._lock_step_until

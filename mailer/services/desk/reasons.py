@@ -14,6 +14,7 @@ SENTENCES: dict[str, str] = {
     SkipReason.DATE_MOVED: "The symposium moved to another date; the reminder for that date takes its place.",
     SkipReason.SYMPOSIUM_CANCELLED: "The symposium was called off.",
     SkipReason.MAILING_CANCELLED: "Staff stopped this mailing.",
+    SkipReason.EMBARGO_DROPPED: "The publication was called off before its embargo was over.",
     SkipReason.ALREADY_TOLD: "They were reminded before, and the symposium moved only a little since.",
     SkipReason.NOTHING_CHANGED: "What it would have told them they know already.",
     SkipReason.TOO_LATE: "It could not leave in time and would have come too late.",

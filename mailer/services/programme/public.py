@@ -1,7 +1,7 @@
 """What the public may read: published statements and announced symposia, as plain values for the pages.
 
-Drafts do not exist here: a draft's address is the same "not found" as any other. Nothing
-about a person is read, and nothing is changed.
+Drafts and statements under embargo do not exist here: their address is the same "not found"
+as any other. Nothing about a person is read, and nothing is changed.
 """
 
 from collections.abc import Iterable
@@ -12,11 +12,12 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session, selectinload
 
+from mailer.db.embargoes import Embargo, is_public
 from mailer.db.programme import Statement, StatementText, Symposium, SymposiumDate
 from mailer.messages.calendar import CalendarEvent, Method, Status, feed, itip
 from mailer.services.house import House
 from mailer.services.sending.invitation import calendar_event
-from mailer.vocabulary import EndSource, Precision, StatementState, SymposiumState
+from mailer.vocabulary import EndSource, Precision, SymposiumState
 
 PAGE = 30  # statements on one page of the archive
 FEED_TTL = timedelta(hours=1)
@@ -87,38 +88,52 @@ class Programme:
     past: tuple[SymposiumPage, ...]
 
 
-def statements(session: Session, language: str, *, page: int = 1, limit: int = PAGE) -> list[StatementLine]:
-    """Published statements, the newest first, with their titles in the language where there are such."""
+def statements(
+    session: Session, language: str, now: datetime, *, page: int = 1, limit: int = PAGE
+) -> list[StatementLine]:
+    """Published statements and those whose embargo is over, the newest first.
+
+    Their titles are in the language where there are such.
+    """
     rows = session.scalars(
-        _published()
+        _public(session, now)
         .order_by(Statement.dated.desc(), Statement.id.desc())
         .limit(limit)
         .offset((page - 1) * limit)
         .options(selectinload(Statement.texts))
     ).all()
-    return [_line(statement, language) for statement in rows if statement.texts]
+    return [_line(session, statement, language) for statement in rows if statement.texts]
 
 
-def pages_of_statements(session: Session) -> int:
+def pages_of_statements(session: Session, now: datetime) -> int:
     """How many pages the archive has; at least one."""
-    count = session.scalar(select(func.count()).select_from(_published().subquery())) or 0
+    count = session.scalar(select(func.count()).select_from(_public(session, now).subquery())) or 0
     return max(1, -(-count // PAGE))
 
 
-def statement(session: Session, slug: str, language: str) -> StatementPage | None:
-    """One published statement in the language, else in its own; None for a draft or an unknown one."""
-    found = session.scalars(_published().where(Statement.slug == slug)).one_or_none()
+def statement(session: Session, slug: str, language: str, now: datetime) -> StatementPage | None:
+    """One public statement in the language, else in its own; None for a draft, one under embargo or an
+    unknown one: there is no telling which."""
+    found = session.scalars(_public(session, now).where(Statement.slug == slug)).one_or_none()
     if found is None or not found.texts:
         return None
-    line, text = _line(found, language), _text(found, language)
+    line, text = _line(session, found, language), _text(found, language)
     return StatementPage(**vars(line), body=text.body, changed_at=text.created_at)
 
 
-def _published() -> Select[Statement]:
-    return select(Statement).where(Statement.state == StatementState.PUBLISHED)
+def _public(session: Session, now: datetime) -> Select[Statement]:
+    return select(Statement).where(is_public(session, now))
 
 
-def _line(found: Statement, language: str) -> StatementLine:
+def _published_at(found: Statement, session: Session) -> datetime:
+    """When it became public: for one whose embargo is just over, its moment."""
+    if found.published_at is not None:
+        return found.published_at
+    embargo = session.get(Embargo, found.id)
+    return embargo.opens_at if embargo else found.created_at
+
+
+def _line(session: Session, found: Statement, language: str) -> StatementLine:
     text = _text(found, language)
     return StatementLine(
         slug=found.slug,
@@ -126,7 +141,7 @@ def _line(found: Statement, language: str) -> StatementLine:
         language=text.language,
         languages=tuple(sorted({text.language for text in found.texts})),
         dated=found.dated,
-        published_at=found.published_at or found.created_at,
+        published_at=_published_at(found, session),
     )
 
 

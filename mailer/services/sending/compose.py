@@ -32,6 +32,7 @@ from mailer.messages.tokens import message_id, return_address
 from mailer.services.house import House
 from mailer.services.sending.claim import Slice
 from mailer.services.sending.content import Content, language_of, read_content
+from mailer.services.sending.embargo_rows import TEXTS
 from mailer.services.sending.invitation import invitation, local_time
 from mailer.services.sending.settle import GIVEN_BACK, UNFIT
 from mailer.services.sending.traits import TRAITS
@@ -186,6 +187,11 @@ class Composer:
                     frames[short] = frame
             yield Mail(candidate, slice_.fence, frame, registration)
 
+    def prepare(self, session: Session, mailing: Mailing, language: str) -> bool:
+        """Compile what an alert will say in one language, ahead of its time; False when it breaks a rule."""
+        key = _form_key(mailing, language, None, None)
+        return self._form(session, key, mailing, language, None, None) is not None
+
     def _frame(
         self,
         session: Session,
@@ -199,7 +205,7 @@ class Composer:
         symposium = slice_.around.symposia.get(mailing.symposium_id or 0)
         language = language_of(candidate.languages or "[]")
         told = _told(mailing, symposium, registration)
-        key = (mailing.id, language, told, symposium.changed_at if symposium else None)
+        key = _form_key(mailing, language, told, symposium)
         if key not in frames:
             lease, now, boottime = times
             frames[key] = Frame(
@@ -245,6 +251,13 @@ class Composer:
                 self._forms.popitem(last=False)
         self._forms.move_to_end(key)
         return form
+
+
+def _form_key(
+    mailing: Mailing, language: str, told: int | None, symposium: Symposium | None
+) -> tuple[object, ...]:
+    """What a compiled form is kept under: a symposium that changed, or a newly approved text, is another."""
+    return mailing.id, language, told, symposium.changed_at if symposium else mailing.facts.get(TEXTS)
 
 
 def _told(mailing: Mailing, symposium: Symposium | None, registration: Registration | None) -> int | None:

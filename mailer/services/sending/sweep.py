@@ -21,6 +21,7 @@ from mailer.db.dialect import is_postgresql
 from mailer.db.mailings import Claim, Delivery, Mailing
 from mailer.services.house import House
 from mailer.services.sending.closing import finish, retry_doubtful
+from mailer.services.sending.embargo_watch import watch
 from mailer.services.sending.expand import expand_mailing
 from mailer.services.sending.settle import GIVEN_BACK, Result, settle
 from mailer.smtp import journal
@@ -48,7 +49,7 @@ class Swept:
 
 def sweep(house: House, now: datetime) -> Swept:
     """Look at everything once and set it going again; safe at any moment, in any number of processes."""
-    expanded = _expand_waiting(house, now)
+    expanded = _expand_waiting(house, now) + watch(house, now)
     recovered = recover(house, now)
     with house.database.write() as session:
         retried = retry_doubtful(session, now)
