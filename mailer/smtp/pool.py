@@ -8,6 +8,7 @@ Lives on the engine's thread.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from mailer.smtp.bdat import BdatPipeline
 from mailer.smtp.journal import Journal
@@ -21,6 +22,7 @@ from mailer.smtp.waiting import Waiting
 
 _LOCK_STEP_FOR = 24 * 3600.0  # seconds a host gets one command at a time after it broke the protocol
 _FRUITLESS_CONNECTIONS = 3  # lost in a row without an answer for any letter: the host is left alone
+_COLD_FOR = 60.0  # seconds without opening connections ahead of letters after one was refused
 _CROWDED_FOR = 60.0  # seconds without a further connection after one was refused beside others
 
 _log = logging.getLogger(__name__)
@@ -50,13 +52,13 @@ class Pool:
         self._freed: Callable[[], None] = lambda: None
         self._idle: list[Pipeline] = []
         self._busy: set[Pipeline] = set()
-        self._serving: set[asyncio.Task[None]] = set()
+        self._serving: set[asyncio.Task[None] | asyncio.Task[bool]] = set()
         self._farewells: set[asyncio.Task[None]] = set()
         self._voice = Voice()
         self._let_in = False  # the host took our last attempt at a connection
         self._refusal: Outcome | None = None
         self._fruitless = 0
-        self._crowded_until = self._lock_step_until = float("-inf")
+        self._crowded_until = self._cold_until = self._lock_step_until = float("-inf")
 
     def serve(self, waiting: Waiting, freed: Callable[[], None] = lambda: None) -> None:
         """Take letters from here from now on. `freed` hears that a connection is not at work any more."""
@@ -96,31 +98,39 @@ class Pool:
     def warm(self, most: int | None = None) -> None:
         """Open connections for letters to come, as many as there may be (or `most`), and say nothing on them.
 
-        One that the host refuses is not missed: letters knock again.
+        A host that refuses is left in peace until letters knock, or a minute has passed.
         """
-        now = asyncio.get_running_loop().time()
-        if now < self._crowded_until:
+        if asyncio.get_running_loop().time() < max(self._crowded_until, self._cold_until):
             return
         room = self._manners.room - self.resting
+        if not self._let_in:
+            room = min(room, 1 - len(self._serving))
         for _ in range(room if most is None else min(most, room)):
             self._manners.serving += 1
             task = asyncio.get_running_loop().create_task(self._warm_one())
             self._serving.add(task)
-            task.add_done_callback(self._warmed)
+            task.add_done_callback(partial(self._warmed, most=most))
 
-    async def _warm_one(self) -> None:
+    async def _warm_one(self) -> bool:
         try:
-            self._idle.append(await self._open_connection())
+            pipeline = await self._open_connection()
         except Refusal as refusal:
+            self._cold_until = asyncio.get_running_loop().time() + _COLD_FOR
             _log_refusal(refusal.outcome)
+            return False
+        self._idle.append(pipeline)
+        return True
 
-    def _warmed(self, task: asyncio.Task[None]) -> None:
+    def _warmed(self, task: asyncio.Task[bool], most: int | None) -> None:
         self._serving.discard(task)
         self._manners.serving -= 1
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task.cancelled():
+            return
+        if (error := task.exception()) is not None:
             _log.error("smtp_pool_error", extra={"error": type(error).__name__})
-        elif self._idle:
+        elif task.result() and not self._let_in:
             self._let_in = True
+            self.warm(most and most - 1)
         if self.waiting.offers:
             self.wake()
         self._freed()
