@@ -103,6 +103,7 @@ def states(house: House, mailing: int) -> set[str]:
 
 def add_text(house: House, statement: int, now: datetime, body: str) -> None:
     with house.database.write() as session:
+        session.get_one(Statement, statement).version = 2
         session.add(
             StatementText(
                 statement_id=statement, language="en", version=2, title="New", body=body, created_at=now
