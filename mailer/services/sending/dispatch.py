@@ -95,8 +95,8 @@ class Dispatcher:
             dry = dry and not self._urged
             done = stopping or dry or self._refused or self._broken is not None
             if not done and (self._urged or self._has_room()):
-                self._urged = False
-                dry = not self._claim()
+                urged, self._urged = self._urged, False
+                dry = not self._claim(first=urged)
                 continue  # a slice of which nobody was to be mailed is followed by the next
             if done and not self._slices.on_their_way:
                 break
@@ -167,8 +167,8 @@ class Dispatcher:
         wanted = max(SMALLEST_SLICE, int(self._rate * SLICE_SECONDS))
         return min(wanted, self.house.settings.slice_size)
 
-    def _claim(self) -> bool:
-        """Claim a slice and offer it to the engine; False when there was nothing."""
+    def _claim(self, *, first: bool = False) -> bool:
+        """Claim a slice and offer it to the engine, `first` before what waits there; False for nothing."""
         if failpoints.armed:
             failpoints.reach(Failpoint.BEFORE_CLAIM)
         self._times.claim.start()
@@ -194,7 +194,7 @@ class Dispatcher:
             failpoints.reach(Failpoint.AFTER_CLAIM)
         if mails:
             self._slices.add(slice_.fence, lease, mails)
-            self._feed(self._without_the_formless(mails))
+            self._feed(self._without_the_formless(mails), first=first)
         return slice_.worked
 
     def _without_the_formless(self, mails: list[Mail]) -> list[Mail]:
@@ -206,19 +206,19 @@ class Dispatcher:
         self._slices.learn([(number, GIVEN_BACK) for number in sorted(spared)])
         return [mail for mail in mails if mail.id not in spared]
 
-    def _feed(self, mails: list[Mail]) -> None:
+    def _feed(self, mails: list[Mail], *, first: bool) -> None:
         if self._signers is None:
-            self._stream.feed(mails)
+            self._stream.feed(mails, first=first)
             return
         for start in range(0, len(mails), SIGN_TOGETHER):
-            self._signers.submit(self._sign, mails[start : start + SIGN_TOGETHER])
+            self._signers.submit(self._sign, mails[start : start + SIGN_TOGETHER], first)
 
-    def _sign(self, mails: list[Mail]) -> None:
+    def _sign(self, mails: list[Mail], first: bool) -> None:
         try:
             for mail in mails:
                 mail.make()
         finally:  # whatever is wrong with one, each gets its outcome from the engine
-            self._stream.feed(mails)
+            self._stream.feed(mails, first=first)
 
     # --- settle
 
