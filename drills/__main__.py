@@ -156,11 +156,8 @@ def _tell(result: Result, seconds: float) -> None:
     mode = "BDAT" if result.chunking else "DATA"
     words = f"{mark:7} {result.fault}, seed {result.seed}, {mode}, {seconds:.1f} s"
     print(words, file=sys.stderr, flush=True)
-    if result.failed:
-        print(f"        lost {result.lost}, repeated {result.repeated}", file=sys.stderr)
-        for problem in result.problems:
-            print(f"        {problem}", file=sys.stderr)
-        print(f"        again: {result.again}", file=sys.stderr, flush=True)
+    for line in table.why_failed(result):
+        print(f"        {line}", file=sys.stderr, flush=True)
 
 
 def arguments(words: Sequence[str]) -> argparse.Namespace:
@@ -194,6 +191,8 @@ def main() -> None:
         shutil.rmtree(folder, ignore_errors=True)
     printed = table.rows(results)
     print(table.as_text(printed))
+    for failed in (one for one in results if one.failed):  # once more, where nobody has to look for it
+        print("\n".join(table.why_failed(failed)))
     if not chosen.only and not chosen.quick and PAGE.exists():
         minutes = (time.monotonic() - began) / 60
         table.write(

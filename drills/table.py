@@ -36,6 +36,14 @@ class Result:
         return f"make drill ARGS='--only \"{self.fault}\" --seed {self.seed} --{mode}'"
 
 
+def why_failed(result: Result) -> list[str]:
+    """What was wrong with a run, and how to play it again; empty for one that went well."""
+    if not result.failed:
+        return []
+    counts = f"{result.fault}, seed {result.seed}: lost {result.lost}, repeated {result.repeated}"
+    return [counts, *result.problems, f"again: {result.again}"]
+
+
 def rows(results: Iterable[Result]) -> list[tuple[str, ...]]:
     """One row per fault, in the order of the results."""
     by_fault: defaultdict[str, list[Result]] = defaultdict(list)

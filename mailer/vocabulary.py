@@ -11,7 +11,14 @@ class MailingKind(StrEnum):
     """What a mailing is; also the name of its folder in templates/email."""
 
     STATEMENT_ALERT = "statement_alert"
+    DIGEST = "digest"
+    REGISTRATION_REQUEST = "registration_request"
+    CORRECTION = "correction"
+    RETRACTION = "retraction"
+    TRANSLATION = "translation"
     REGISTRATION_CONFIRMATION = "registration_confirmation"
+    WAITING_LIST = "waiting_list"
+    WITHDRAWAL = "withdrawal"
     REMINDER = "reminder"
     CHANGE = "change"
     CANCELLATION = "cancellation"
@@ -53,14 +60,19 @@ class SkipReason(StrEnum):
     SUPPRESSED = "suppressed"
     ERASED = "erased"
     WITHDRAWN = "withdrawn"
+    WAITING = "waiting"
     REGISTERED_LATE = "registered_late"
     DATE_UNCONFIRMED = "date_unconfirmed"
     DATE_MOVED = "date_moved"
     SYMPOSIUM_CANCELLED = "symposium_cancelled"
     MAILING_CANCELLED = "mailing_cancelled"
+    AWAITING_TRANSLATION = "awaiting_translation"  # of a row that waits: it is not lost
+    CORRECTED = "corrected"
+    RETRACTED = "retracted"
     EMBARGO_DROPPED = "embargo_dropped"
     ALREADY_TOLD = "already_told"
     NOTHING_CHANGED = "nothing_changed"
+    NOTHING_LEFT = "nothing_left"
     TOO_LATE = "too_late"
 
 
@@ -85,10 +97,37 @@ class SubscriptionState(StrEnum):
     UNSUBSCRIBED = "unsubscribed"
 
 
+class Frequency(StrEnum):
+    """How often a subscriber wants to hear of a topic's statements."""
+
+    AT_ONCE = "at_once"
+    DAILY = "daily"
+    WEEKLY = "weekly"
+
+
 class RegistrationState(StrEnum):
+    """Pending: asked for on a form, and not yet confirmed by the link in the mail; holds no place."""
+
+    PENDING = "pending"
     CONFIRMED = "confirmed"
     WAITING = "waiting"
     WITHDRAWN = "withdrawn"
+
+
+class QuestionKind(StrEnum):
+    """What answer a registration question takes."""
+
+    TEXT = "text"
+    CHOICE = "choice"
+    YES_NO = "yes_no"
+
+
+class Attendance(StrEnum):
+    """Whether an attendee came, as staff or an imported list say; unknown is neither."""
+
+    UNKNOWN = "unknown"
+    ATTENDED = "attended"
+    ABSENT = "absent"
 
 
 class ConsentKind(StrEnum):
@@ -125,6 +164,27 @@ class StatementState(StrEnum):
     IN_REVIEW = "in_review"
     SCHEDULED = "scheduled"  # under embargo: public from the embargo's moment on
     PUBLISHED = "published"
+    RETRACTED = "retracted"
+
+
+class TextState(StrEnum):
+    """How far a statement's text in one language is. Only draft and ready are stored, the rest is seen."""
+
+    MISSING = "missing"
+    DRAFT = "draft"
+    READY = "ready"
+    STALE = "stale"  # a correction has left it behind
+
+
+class CorrectionKind(StrEnum):
+    CORRECTION = "correction"
+    RETRACTION = "retraction"
+
+
+class CorrectionState(StrEnum):
+    DRAFT = "draft"
+    SETTLING = "settling"  # announced: nothing older leaves, and what is on the wire is awaited
+    DONE = "done"
 
 
 class EmbargoHold(StrEnum):
@@ -156,8 +216,10 @@ class CampaignState(StrEnum):
 
 class ProposalState(StrEnum):
     OPEN = "open"
+    HELD = "held"  # one of too many from one fetch: a person looks at the source first
     ACCEPTED = "accepted"
     REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"  # the source took it back before anybody decided
 
 
 class Precision(StrEnum):
@@ -177,6 +239,42 @@ class FieldSource(StrEnum):
     WEEKDAY = "weekday"
     CONTEXT = "context"
     STAFF = "staff"
+
+
+class SourceKind(StrEnum):
+    """What a watched address gives; "auto" is told from the first fetch on by its bytes."""
+
+    AUTO = "auto"
+    PAGE = "page"
+    FEED = "feed"
+    JSON_FEED = "json-feed"
+    CALENDAR = "calendar"
+
+
+class SourceState(StrEnum):
+    WATCHED = "watched"
+    PAUSED = "paused"
+
+
+class ItemFate(StrEnum):
+    """What became of one item of a watched source."""
+
+    SEEN = "seen"  # known, and nothing was made of it
+    TAKEN = "taken"  # a draft was made of it, or it belongs to a statement or symposium that is known
+    HELD = "held"  # it leaves something open that only a person can answer
+
+
+class Medium(StrEnum):
+    """What a fact was read from. `TRUST` orders them: a lower one never overwrites a higher one."""
+
+    PAGE = "page"
+    FEED = "feed"
+    LINKED_DATA = "json-ld"
+    CALENDAR = "calendar"
+    STAFF = "staff"
+
+
+TRUST = {medium: rank for rank, medium in enumerate(Medium)}
 
 
 class EndSource(StrEnum):

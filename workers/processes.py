@@ -71,8 +71,16 @@ def worker(queues: frozenset[Queue]) -> None:
         if Queue.SEND in queues:
             tasks.alarm.start()
         controller.start()
+        _end_undisturbed()
         tasks.alarm.stop()
         tasks.sender.close()
+
+
+def _end_undisturbed() -> None:
+    """A second SIGTERM changes nothing any more. The interpreter, on its way out, would end by it at once and
+    tell whoever waits that it failed."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _settle_down() -> None:
@@ -95,6 +103,7 @@ def beat() -> None:
         signal.signal(number, lambda *_signal: service.stop())
     with beating(house, "beat"):
         service.start()
+    _end_undisturbed()
 
 
 def inbound() -> None:
@@ -109,4 +118,5 @@ def inbound() -> None:
     with beating(house, "inbound"):
         door = mx.start(mx.Inbound(house, clock), settings.mx_host, settings.mx_port)
         over.wait()
+        _end_undisturbed()
         door.stop()

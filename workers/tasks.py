@@ -13,9 +13,10 @@ import structlog
 from celery import Celery
 from celery.signals import worker_shutting_down
 
-from mailer import failpoints
+from mailer import failpoints, wake
 from mailer.services.house import House, open_house
-from mailer.services.programme import reminders
+from mailer.services.programme import digests, places, reminders
+from mailer.services.registration import details, limits
 from mailer.services.sending.audit_books import audit
 from mailer.services.sending.compose import Composer
 from mailer.services.sending.departure import open_engine, relays_of
@@ -174,6 +175,14 @@ def expand(mailing_id: int) -> None:
 def plan_reminders() -> None:
     with house().database.write() as session:
         reminders.plan_all(session, house(), clock())
+    places.move_up_everywhere(house(), clock())
+    with house().database.write() as session:
+        details.forget(session, clock())
+        limits.forget(session, clock())
+
+
+def plan_digests() -> None:
+    digests.plan_all(house(), clock())
 
 
 def sweep_all() -> None:
@@ -191,14 +200,23 @@ def audit_all() -> None:
     audit(house(), clock())
 
 
+def check_sources() -> None:
+    from mailer.services.sources.check import check_due  # readers cost memory that a sender never needs
+
+    if check_due(house(), clock()) and not stopping.is_set():
+        wake.hint(Task.CHECK_SOURCES)  # there may be more
+
+
 def register(app: Celery) -> None:
     """Give the application its tasks under the names that hints use."""
     doors = {
         Task.SEND_DUE: send_due,
         Task.EXPAND_MAILING: expand,
         Task.PLAN_REMINDERS: plan_reminders,
+        Task.PLAN_DIGESTS: plan_digests,
         Task.SWEEP: sweep_all,
         Task.AUDIT: audit_all,
+        Task.CHECK_SOURCES: check_sources,
     }
     for task, door in doors.items():
         app.task(name=task.value)(door)

@@ -44,6 +44,21 @@ COLUMNS = (
 )
 
 
+_CONFIRMED = frozenset({RegistrationState.CONFIRMED})
+# Whom of a symposium a mailing is for; the claim asks it again.
+STATES_OF: dict[MailingKind, frozenset[RegistrationState]] = {
+    MailingKind.REGISTRATION_REQUEST: frozenset({RegistrationState.PENDING}),
+    MailingKind.REGISTRATION_CONFIRMATION: _CONFIRMED,
+    MailingKind.WAITING_LIST: frozenset({RegistrationState.WAITING}),
+    MailingKind.WITHDRAWAL: frozenset({RegistrationState.WITHDRAWN}),
+    MailingKind.REMINDER: _CONFIRMED,
+    MailingKind.CHANGE: _CONFIRMED,
+    MailingKind.CANCELLATION: frozenset({RegistrationState.CONFIRMED, RegistrationState.WAITING}),
+}
+# Mails that ask whether somebody wants to come (back): who left of their own will may be asked.
+ASKING = frozenset({MailingKind.OPT_IN, MailingKind.REGISTRATION_REQUEST})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Slot:
     """When the rows of one expansion fall due and until when they may be sent (UTC).
@@ -93,9 +108,7 @@ def subscriber_of_subscription(mailing: Mailing, slot: Slot) -> Select[Any]:
 
     Who had left of their own will may be asked again whether they want to come back.
     """
-    liftable = LIFTABLE if mailing.kind is MailingKind.OPT_IN else frozenset()
-    barred = Subscriber.suppressed.is_not(None) & Subscriber.suppressed.not_in(liftable)
-    reason = case((barred, SkipReason.SUPPRESSED.value), else_=null())
+    reason = case((_barred(mailing), SkipReason.SUPPRESSED.value), else_=null())
     return (
         rows(mailing, slot, reason, registration_id=cast(null(), Registration.id.type))
         .join(Subscription, Subscription.subscriber_id == Subscriber.id)
@@ -106,14 +119,12 @@ def subscriber_of_subscription(mailing: Mailing, slot: Slot) -> Select[Any]:
 def attendees(
     mailing: Mailing, slot: Slot, *, near: Collection[int] = (), registration_id: int | None = None
 ) -> Select[Any]:
-    """Everyone with a confirmed registration for the symposium, or the one that is named.
+    """Everyone whose registration for the symposium is as the kind asks, or the one that is named.
 
     Whom the same rule has reminded of a date in the generations `near` is skipped: the symposium
     moved so little that the change notice is enough.
     """
-    cases: list[tuple[ColumnElement[bool], str]] = [
-        (Subscriber.suppressed.is_not(None), SkipReason.SUPPRESSED.value)
-    ]
+    cases: list[tuple[ColumnElement[bool], str]] = [(_barred(mailing), SkipReason.SUPPRESSED.value)]
     if mailing.rule_id is not None:
         cases.append((Registration.registered_at > slot.due_at, SkipReason.REGISTERED_LATE.value))
         cases.append((Registration.reminders.is_(False), SkipReason.UNSUBSCRIBED.value))
@@ -124,11 +135,16 @@ def attendees(
         .join(Registration, Registration.subscriber_id == Subscriber.id)
         .where(
             Registration.symposium_id == mailing.symposium_id,
-            Registration.state == RegistrationState.CONFIRMED,
+            Registration.state.in_(STATES_OF[mailing.kind]),
         )
     )
     only = registration_id or mailing.registration_id
     return people.where(Registration.id == only) if only is not None else people
+
+
+def _barred(mailing: Mailing) -> ColumnElement[bool]:
+    liftable = LIFTABLE if mailing.kind in ASKING else frozenset()
+    return Subscriber.suppressed.is_not(None) & Subscriber.suppressed.not_in(liftable)
 
 
 def _reminded_before(mailing: Mailing, generations: Collection[int]) -> ColumnElement[bool]:

@@ -41,13 +41,14 @@ class Embargo(Base):
 
 
 def is_public(session: Session, now: datetime) -> ColumnElement[bool]:
-    """True for statements that anybody may read: published, or their embargo is over and not held."""
+    """True for statements that anybody may read: published, even if retracted since (their title and the
+    reason stay), or their embargo is over and not held."""
     opened = [Embargo.opens_at <= now, Embargo.held.is_(None)]
     if is_postgresql(session):  # the caller's clock is carried on between two looks at the database's
         opened.append(Embargo.opens_at <= func.clock_timestamp())
     over = select(Embargo.statement_id).where(Embargo.statement_id == Statement.id, *opened).exists()
     return or_(
-        Statement.state == StatementState.PUBLISHED,
+        Statement.state.in_((StatementState.PUBLISHED, StatementState.RETRACTED)),
         and_(Statement.state == StatementState.SCHEDULED, over),
     )
 

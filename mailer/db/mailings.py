@@ -144,6 +144,8 @@ class Delivery(Base):
     attempts: Mapped[int] = mapped_column(SmallInteger, default=0)
     fence: Mapped[int | None] = mapped_column(BigId)  # the claim that holds or last held it
     settled_at: Mapped[datetime | None] = mapped_column(Instant)
+    version: Mapped[int | None] = mapped_column(SmallInteger)  # which text of the statement the last
+    language: Mapped[str | None] = mapped_column(String(16))  # claim gave it; who has which is a query
 
 
 def _partial(name: str, condition: ColumnElement[bool], *columns: Any) -> None:

@@ -37,6 +37,8 @@ class Place:
 ADDRESS = Place("subscribers", "address")
 NAME = Place("subscribers", "name")
 RETURNED = Place("returned_mails", "raw")
+ROOM = Place("symposia", "room")
+DETAILS = Place("registrations", "details")
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,10 @@ class Vault:
         """Keyed hash for the suppression list, under a key of its own: it outlives an erased person."""
         family = self.ring[Family.SUPPRESSION]
         return family.digest(b"address\0" + normalise_address(address).encode(), 1)[:INDEX_BYTES]
+
+    def hidden_index(self, what: str, value: str) -> bytes:
+        """Blind index of anything else that must be compared and not be read, such as a tool's own id."""
+        return self._index(what.encode() + b"\0", value)
 
     def _index(self, kind: bytes, value: str) -> bytes:
         # The index family has one key for life: with two, one person could be listed twice.

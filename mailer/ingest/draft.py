@@ -6,9 +6,10 @@ before a person has answered what it leaves open.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, time
+from datetime import UTC, date, datetime, time
+from zoneinfo import ZoneInfo
 
-from mailer.vocabulary import FieldSource, Precision
+from mailer.vocabulary import FieldSource, Medium, Precision, SourceKind
 
 # Keys of SymposiumDraft.sources: "day" is the day of the month with its month, "year" stands beside it
 # because it alone can be inferred.
@@ -28,6 +29,8 @@ class StatementDraft:
     url: str | None
     sources: Mapping[str, FieldSource]
     raw: str
+    uid: str | None = None  # what its feed knows it by
+    medium: Medium = Medium.PAGE
 
     @property
     def paragraphs(self) -> tuple[str, ...]:
@@ -36,7 +39,7 @@ class StatementDraft:
 
 @dataclass(frozen=True, kw_only=True)
 class SymposiumDraft:
-    """A symposium as one line of the page gives it.
+    """A symposium as one line of a page, or one event of a calendar, gives it.
 
     `held` says why it may not be stored as it is, `readings` the dates it could have; a fact in doubt
     is None. `needs_confirmation` are sentences a person must answer before any mail about it leaves.
@@ -53,13 +56,26 @@ class SymposiumDraft:
     zone: str | None  # IANA
     sources: Mapping[str, FieldSource]
     raw: str
-    line: int  # where it stands in the page
+    line: int  # where it stands in the page or file
     register_url: str | None = None
     month_day: tuple[int, int] | None = None  # as printed, known even while the year is not
     needs_confirmation: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     held: str | None = None
     readings: tuple[date, ...] = ()
+    uid: str | None = None  # what its calendar or page knows it by, with the occurrence's own date
+    sequence: int | None = None  # RFC 5545 3.8.7.4: a lower one is an older copy
+    minutes: int | None = None  # None: no end was given
+    place: str | None = None
+    cancelled: bool = False  # its source calls it off
+    medium: Medium = Medium.PAGE
+
+    @property
+    def starts_at(self) -> datetime | None:
+        """The moment in UTC, when day, hour and zone are known."""
+        if self.day is None or self.time is None or self.zone is None:
+            return None
+        return datetime.combine(self.day, self.time, ZoneInfo(self.zone)).astimezone(UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,10 +89,15 @@ class UnreadLine:
 
 @dataclass(frozen=True, kw_only=True)
 class PageDraft:
-    """All that one page gives. `questions` need an answer; `notes` are worth knowing."""
+    """All that one page, feed or calendar gives. `questions` need an answer; `notes` are worth knowing.
+
+    `whole` is False when something of it may be missing, so that nothing may be called gone.
+    """
 
     statements: tuple[StatementDraft, ...]
     symposia: tuple[SymposiumDraft, ...]
     unread: tuple[UnreadLine, ...] = ()
     questions: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    kind: SourceKind = SourceKind.PAGE
+    whole: bool = True

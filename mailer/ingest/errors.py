@@ -16,5 +16,14 @@ class FetchError(PageError):
     """A page cannot be fetched: a refused host or address, a limit, an answer that is no page."""
 
 
+class ServerError(FetchError):
+    """The server answered, but not with a page. `status` is its code, `retry_after` seconds it asked for."""
+
+    def __init__(self, message: str, *, status: int, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after = retry_after
+
+
 class PeopleError(IngestError):
     """A CSV of subscribers cannot be read as a whole. One bad row is a Reject, not an error."""

@@ -71,10 +71,10 @@ def _refuse_what_is_no_text(text: str) -> None:
         )
 
 
-def too_large() -> str:
+def too_large(octets: int = PAGE_BYTES) -> str:
     """Return the sentence for a page over the limit."""
     return (
-        f"The page is larger than {PAGE_BYTES // 1024 // 1024} MiB, so it was not read. "
+        f"The page is larger than {octets // 1024 // 1024} MiB, so it was not read. "
         "Copy the statement and the programme into a text file and ingest that."
     )
 

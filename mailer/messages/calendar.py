@@ -2,9 +2,9 @@
 
 Own serializer: the octets are CR LF, folded at 75 octets between characters, in UTC, the
 same on every run. Nobody's name and no address but the reader's own and the organiser's
-may ever stand in one, and no join link: people pass these files on. What has no day
-gets no entry. The lines that differ per person come last, so that all before them is
-the same for everyone.
+may ever stand in one, and no link but the symposium's public page: people pass these files
+on, so a link in a text is left out. What has no day gets no entry. The lines that differ
+per person come last, so that all before them is the same for everyone.
 """
 
 import datetime as dt
@@ -15,11 +15,12 @@ from enum import StrEnum
 from urllib.parse import quote, urlsplit
 
 from mailer.addresses import AddressError, wire_address
+from mailer.messages.linkless import without_links
 from mailer.messages.when import in_utc
 
 PRODUCT = "-//mailer//Symposium calendar 1//EN"
 FOLD_OCTETS = 75  # RFC 5545 3.1, without the line end
-END_NOT_ANNOUNCED = "The end was not announced; the end given here is an assumption."
+END_NOT_ANNOUNCED = "The end has not been announced; the end given here is an estimate."
 _UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,254}")
 _LINE_ENDS = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -77,8 +78,8 @@ class CalendarEvent:
             raise CalendarError("the UID is a random id of letters, digits and hyphens, with no host in it")
         if not 0 <= self.sequence <= _LARGEST_SEQUENCE:
             raise CalendarError(f"SEQUENCE is a whole number from 0, not {self.sequence}")
-        if not self.summary.strip():
-            raise CalendarError("a calendar entry needs a title (SUMMARY)")
+        if not without_links(self.summary).strip():
+            raise CalendarError("a calendar entry needs a title (SUMMARY) that is more than a link")
         in_utc(self.dtstamp)
         self._check_times()
 
@@ -160,11 +161,12 @@ def _opening(method: Method) -> list[str]:
 def _event_lines(event: CalendarEvent, method: Method, attendee: str | None) -> list[str]:
     name = f";CN={_quoted(event.organizer_name)}" if event.organizer_name.strip() else ""
     organizer = f"ORGANIZER{name}:{_mailto(event.organizer_address)}"
-    lines = ["BEGIN:VEVENT", f"UID:{event.uid}", *_time_lines(event), f"SUMMARY:{_text(event.summary)}"]
+    lines = ["BEGIN:VEVENT", f"UID:{event.uid}", *_time_lines(event)]
+    lines.append(f"SUMMARY:{_text(without_links(event.summary))}")
     if description := _description(event):
         lines.append(f"DESCRIPTION:{_text(description)}")
-    if event.location:
-        lines.append(f"LOCATION:{_text(event.location)}")
+    if location := without_links(event.location).strip():
+        lines.append(f"LOCATION:{_text(location)}")
     if event.url:
         lines.append(f"URL:{_url(event.url)}")
     lines += [organizer, f"STATUS:{_status(event, method)}"]
@@ -199,7 +201,7 @@ def _status(event: CalendarEvent, method: Method) -> Status:
 
 
 def _description(event: CalendarEvent) -> str:
-    parts = [event.description.strip(), event.end_note.strip() if event.end_assumed else ""]
+    parts = [without_links(event.description).strip(), event.end_note.strip() if event.end_assumed else ""]
     return "\n\n".join(part for part in parts if part)
 
 

@@ -116,6 +116,11 @@ def still_open(language: str, *, day_known: bool) -> str:
     )
 
 
+def end_estimated(language: str) -> str:
+    """What a calendar entry says of an end that nobody announced."""
+    return gettext_for(language).gettext("The end has not been announced; the end given here is an estimate.")
+
+
 def date_in_words(day: date, *, said_in: str) -> str:
     """A date alone, without its weekday: "July 17, 2021". CLDR's U+202F is a plain space here."""
     written = format_date(day, format="long", locale=_locale(said_in))

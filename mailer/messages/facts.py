@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
-from mailer.vocabulary import MailingKind
+from mailer.vocabulary import Frequency, MailingKind
 
 # Staff text whose placeholders `slots.expand_placeholders` has already turned into markers.
 STAFF_TEXT: Mapping[str, bool] = {"may_hold_slots": True}
@@ -56,7 +56,7 @@ class Organisation:
 
 @dataclass(frozen=True, kw_only=True)
 class StatementFacts:
-    """A published statement. `fallback` is true when no text exists in the reader's language."""
+    """A published statement. `fallback` is true when there is no text in the language they wish for most."""
 
     title: str
     published_on: date
@@ -68,12 +68,66 @@ class StatementFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DigestEntry:
+    """One statement of a digest, of which the mail gives title, date and first lines."""
+
+    title: str
+    published_on: date
+    body: str
+    body_language: str
+    url: str
+    fallback: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class DigestFacts:
+    """What came out since the reader's last digest, the newest first. `day` is the reader's own."""
+
+    frequency: Frequency
+    day: date
+    entries: tuple[DigestEntry, ...]
+    topic_name: str
+    archive_url: str
+
+    def __post_init__(self) -> None:
+        if not self.entries:
+            raise ValueError("A digest without statements is not written.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorrectionFacts(StatementFacts):
+    """The corrected statement, with what was wrong and what is right, in the language of the body."""
+
+    wrong: str
+    right: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetractionFacts:
+    """A statement that is taken back. `body_language` is the title's, `language` that of the reason."""
+
+    title: str
+    body_language: str
+    published_on: date
+    reason: str
+    language: str
+    url: str
+    topic_name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslationFacts(StatementFacts):
+    """A statement that is now there in the reader's language, after they got it in another."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class SymposiumFacts:
     """One symposium as announced.
 
     `when` is worded in the language of the mail; `language` is the language of `title`, `series` and
     `where`. `offset` (such as "UTC-4") is None while the hour is not announced: then there is no
-    `local_time` slot either, because there is no instant to convert.
+    `local_time` slot either, because there is no instant to convert. `converter_url` is the page that
+    says this instant on other clocks.
     """
 
     title: str
@@ -84,12 +138,51 @@ class SymposiumFacts:
     series: str | None = None
     where: str | None = None
     calendar_url: str | None = None
+    converter_url: str | None = None
     end_assumed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
+class AskedFor:
+    """One symposium that somebody wants to register for; `when` in words, `title` in `language`."""
+
+    title: str
+    when: str
+    language: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegistrationRequestFacts:
+    """Nothing in it was typed by whoever filled in the form: the symposia are the organisation's words."""
+
+    symposia: tuple[AskedFor, ...]
+    valid_hours: int = 72
+
+    def __post_init__(self) -> None:
+        if not self.symposia:
+            raise ValueError("A request to confirm a registration names at least one symposium.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class RegistrationFacts:
+    """`joining`: the mail holds the way into the room (`join_url`). `promoted`: a place became free."""
+
     symposium: SymposiumFacts
+    joining: bool = False
+    promoted: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaitingListFacts:
+    symposium: SymposiumFacts
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithdrawalFacts:
+    """`invited`: their calendar may hold the symposium, and the mail takes it out again."""
+
+    symposium: SymposiumFacts
+    invited: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,7 +273,14 @@ class WelcomeFacts:
 
 Facts = (
     StatementFacts
+    | CorrectionFacts
+    | RetractionFacts
+    | TranslationFacts
+    | DigestFacts
+    | RegistrationRequestFacts
     | RegistrationFacts
+    | WaitingListFacts
+    | WithdrawalFacts
     | ReminderFacts
     | ChangeFacts
     | CancellationFacts
@@ -191,7 +291,14 @@ Facts = (
 
 FACTS_OF_KIND: Mapping[MailingKind, type[Facts]] = {
     MailingKind.STATEMENT_ALERT: StatementFacts,
+    MailingKind.DIGEST: DigestFacts,
+    MailingKind.REGISTRATION_REQUEST: RegistrationRequestFacts,
+    MailingKind.CORRECTION: CorrectionFacts,
+    MailingKind.RETRACTION: RetractionFacts,
+    MailingKind.TRANSLATION: TranslationFacts,
     MailingKind.REGISTRATION_CONFIRMATION: RegistrationFacts,
+    MailingKind.WAITING_LIST: WaitingListFacts,
+    MailingKind.WITHDRAWAL: WithdrawalFacts,
     MailingKind.REMINDER: ReminderFacts,
     MailingKind.CHANGE: ChangeFacts,
     MailingKind.CANCELLATION: CancellationFacts,

@@ -14,7 +14,7 @@ import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import IntEnum
+from enum import IntEnum, unique
 from functools import lru_cache
 
 from mailer.addresses import a_labels
@@ -36,6 +36,7 @@ _PAIRS = [first + second for first in _LETTERS for second in _LETTERS]  # by ten
 _SHIFTS = [range(10 * (-(-letters // 2) - 1), -1, -10) for letters in range(_LONGEST_TOKEN)]
 
 
+@unique
 class Purpose(IntEnum):
     """The door a token opens. A value that has landed is never given another meaning."""
 
@@ -46,6 +47,9 @@ class Purpose(IntEnum):
     MESSAGE_ID = 5
     NONCE = 6
     VIEW = 7
+    REGISTRATION = 11
+    JOIN = 12
+    ATTEND = 13
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ class _Wording:
     aside: str = "{text} ({aside})"
     noon: str = "12:00"
     digits: str = "0123456789"
+    utc: str = "UTC"  # as the label of a line; begins with a letter of the language where it runs leftward
 
 
 _WORDING = {
@@ -65,6 +66,7 @@ _WORDING = {
         reader="{city}: {time}، {date}",
         inner_comma="، ",
         noon="12:00 ظهرًا",
+        utc="توقيت UTC",
     ),
     "hy": _Wording(
         day="y թ. MMMM d, EEEE",
@@ -82,12 +84,13 @@ _WORDING = {
     ),
     "fa": _Wording(
         day="EEEE d MMMM y",
-        day_without_year="EEEE d MMMM",
+        day_without_year="EEEE d LLLL",  # without the ezafe that binds a month to its year
         month="LLLL y",
         event="{date}، ساعت {time}، {zone}",
         reader="{city}: {time}، {date}",
         inner_comma="، ",
         digits="۰۱۲۳۴۵۶۷۸۹",
+        utc="وقت UTC",
     ),
     "zh": _Wording(
         day="y年M月d日EEEE",
@@ -181,7 +184,8 @@ def reader_line(
         return None
     pattern = words.day_without_year if here.year == there.year else words.day
     date = _date(there.date(), pattern, language)
-    line = words.reader.format(city=city_words(zone, language), time=_clock(there, words), date=date)
+    city = words.utc if _cldr_key(zone) == _UTC else city_words(zone, language)
+    line = words.reader.format(city=city, time=_clock(there, words), date=date)
     return _plain(line)
 
 

@@ -90,6 +90,19 @@ class House:
         hour = int(now.timestamp()) // 3_600
         return self.url("c", mint(self.tokens, Purpose.CONFIRM, subscription_id, hour))
 
+    def attend_url(self, registration_id: int, now: datetime) -> str:
+        """The link by which an address's owner confirms a registration; its page says for how long."""
+        hour = int(now.timestamp()) // 3_600
+        return self.url("attend", mint(self.tokens, Purpose.ATTEND, registration_id, hour))
+
+    def registration_url(self, registration_id: int) -> str:
+        """The link by which an attendee looks after one registration, without an account."""
+        return self.url("r", mint(self.tokens, Purpose.REGISTRATION, registration_id))
+
+    def join_url(self, registration_id: int, generation: int) -> str:
+        """One attendee's door to the symposium's room; it opens while `join_generation` is this one."""
+        return self.url("j", mint(self.tokens, Purpose.JOIN, registration_id, generation))
+
 
 def _token_keys(ring: KeyRing, family: Family) -> TokenKeys:
     part = ring[family]

@@ -33,11 +33,12 @@ class BdatPipeline(Pipeline):
         limits: Limits,
         clock: Callable[[], float],
         journal: Journal | None = None,
+        letters: int | None = None,
         manners: Manners,
         voice: Voice,
     ) -> None:
         """The depth of `manners` may change meanwhile; it holds for what is begun from then on."""
-        super().__init__(session, limits=limits, clock=clock, journal=journal, letters=manners.letters)
+        super().__init__(session, limits=limits, clock=clock, journal=journal, letters=letters)
         self._manners = manners
         self._voice = voice
         self._open_lasts = 0  # written, and no reply read

@@ -24,6 +24,7 @@ _LOCK_STEP_FOR = 24 * 3600.0  # seconds a host gets one command at a time after 
 _FRUITLESS_CONNECTIONS = 3  # lost in a row without an answer for any letter: the host is left alone
 _COLD_FOR = 60.0  # seconds without opening connections ahead of letters after one was refused
 _CROWDED_FOR = 60.0  # seconds without a further connection after one was refused beside others
+_COUNTED_FOR = 3600.0  # seconds for which a host is believed to end connections after so many letters
 
 _log = logging.getLogger(__name__)
 
@@ -58,7 +59,9 @@ class Pool:
         self._let_in = False  # the host took our last attempt at a connection
         self._refusal: Outcome | None = None
         self._fruitless = 0
-        self._crowded_until = self._cold_until = self._lock_step_until = float("-inf")
+        self._crowded_until = self._cold_until = float("-inf")
+        self._lock_step_until = self._counted_until = float("-inf")
+        self._ended_after = self._counted = 0  # letters on a connection that the host ended; twice so many
 
     def serve(self, waiting: Waiting, freed: Callable[[], None] = lambda: None) -> None:
         """Take letters from here from now on. `freed` hears that a connection is not at work any more."""
@@ -180,6 +183,8 @@ class Pool:
                 self._busy.discard(pipeline)
             if pipeline.stumbled:
                 waiting.settle_left(pipeline)
+            elif pipeline.over and not pipeline.was_ended_by_us:
+                self._note_end(pipeline.replies_credited)
             self._release(pipeline)
             if pipeline.replies_credited > credited:
                 self._fruitless, self._refusal = 0, None
@@ -218,21 +223,39 @@ class Pool:
 
     async def _open_connection(self) -> Pipeline:
         session = await self._open_door()
-        limits, clock, journal = self._limits, self._clock, self._journal
+        limits, clock, journal, letters = self._limits, self._clock, self._journal, self._letters
         lock_step = asyncio.get_running_loop().time() < self._lock_step_until
         features = session.features
         if self._manners.chunking and features.chunking and features.pipelining and not lock_step:
             return BdatPipeline(
-                session, manners=self._manners, voice=self._voice, limits=limits, clock=clock, journal=journal
+                session,
+                limits=limits,
+                clock=clock,
+                journal=journal,
+                letters=letters,
+                manners=self._manners,
+                voice=self._voice,
             )
         return Pipeline(
-            session,
-            limits=limits,
-            clock=clock,
-            journal=journal,
-            lock_step=lock_step,
-            letters=self._manners.letters,
+            session, limits=limits, clock=clock, journal=journal, letters=letters, lock_step=lock_step
         )
+
+    @property
+    def _letters(self) -> int | None:
+        """The most that a new connection may carry."""
+        if asyncio.get_running_loop().time() >= self._counted_until:
+            return self._manners.letters
+        return min(self._counted, self._manners.letters or self._counted)
+
+    def _note_end(self, letters: int) -> None:
+        """Two connections that the host ended after the same number of letters tell its limit.
+
+        Within it nothing rides behind a connection's last letter, to be lost there and tried again later.
+        """
+        if letters and letters == self._ended_after:
+            self._counted = letters
+            self._counted_until = asyncio.get_running_loop().time() + _COUNTED_FOR
+        self._ended_after = letters
 
     def _release(self, pipeline: Pipeline) -> None:
         if pipeline.broke_protocol:

@@ -10,14 +10,46 @@ from starlette.types import Scope
 from mailer.services.desk.inbox import Inbox
 from mailer.services.house import House
 from mailer.web import errors
+from mailer.web.api import registrations
 from mailer.web.assets import Assets
 from mailer.web.demo import viewer
 from mailer.web.guard import AccessLog, BodyLimit, LastNet, SecurityHeaders
 from mailer.web.pages import Pages
-from mailer.web.public import archive, confirm, preferences, service, start, subscribe, symposia, unsubscribe
+from mailer.web.public import (
+    archive,
+    attend,
+    calendars,
+    confirm,
+    converter,
+    join,
+    own,
+    preferences,
+    register,
+    service,
+    start,
+    subscribe,
+    symposia,
+    unsubscribe,
+)
 from mailer.web.site import Site
 
-PUBLIC = (start, subscribe, confirm, unsubscribe, preferences, archive, symposia, service)
+# Calendars before symposia: "/symposia/{slug}" would take "/symposia/one.ics" for a slug.
+PUBLIC = (
+    start,
+    subscribe,
+    confirm,
+    unsubscribe,
+    preferences,
+    archive,
+    calendars,
+    symposia,
+    converter,
+    register,
+    attend,
+    own,
+    join,
+    service,
+)
 
 
 def create_app(house: House, *, clock: Callable[[], datetime], inbox: Inbox | None) -> FastAPI:
@@ -28,6 +60,7 @@ def create_app(house: House, *, clock: Callable[[], datetime], inbox: Inbox | No
     app.state.site = site
     for module in PUBLIC:
         app.include_router(module.router)
+    app.include_router(registrations.router)
     if inbox is not None:
         app.include_router(viewer.router)
     errors.install(app, site)

@@ -5,7 +5,7 @@ in by no human hand. They hold no secret and nothing about a person.
 """
 
 from datetime import datetime, timedelta
-from enum import IntEnum
+from enum import IntEnum, unique
 from hashlib import sha256
 
 from mailer.messages.tokens import Purpose, TokenKeys, mint, read
@@ -14,6 +14,7 @@ LIFE = timedelta(hours=24)
 HASTE = timedelta(seconds=3)  # less than this is too fast for somebody who reads and types
 
 
+@unique
 class Form(IntEnum):
     """What a nonce was made for. A number that has been used keeps its meaning."""
 
@@ -22,6 +23,9 @@ class Form(IntEnum):
     UNDO = 3
     CONFIRM = 4
     ERASE = 5
+    REGISTER = 11
+    ATTEND = 12
+    REGISTRATION = 13
 
 
 def make(keys: TokenKeys, form: Form, now: datetime, *, about: str = "") -> str:

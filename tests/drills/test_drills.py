@@ -19,7 +19,7 @@ def test_the_quick_table_of_faults() -> None:
         pytest.skip("redis-server is not installed; install Debian's redis-server to run this.")
     command = [sys.executable, "-m", "drills", "quick"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    told = f"{run.stdout}\n{run.stderr}"
+    told = f"{run.stderr}\n{run.stdout}"  # what failed stands at the end: a long report is cut in the middle
     sums = json.loads(run.stdout.splitlines()[-1])
     assert (sums["lost"], sums["repeated"], sums["failed"]) == (0, 0, 0), told
     assert sums["faults"] >= 70, told

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from mailer.ingest.decode import decode
 from mailer.ingest.errors import FetchError, PageError
 from mailer.ingest.fetch import Fetched
 from mailer.ingest.page import PAGE_BYTES
-from mailer.ingest.source import Loaded, decode, load
+from mailer.ingest.source import Loaded, load
 
 
 class Unread(io.RawIOBase):

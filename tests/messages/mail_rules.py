@@ -438,6 +438,9 @@ def r24(mail: Mail) -> Iterator[str]:
     offered = symposium.calendar_url and mail.kind is not MailingKind.CANCELLATION
     if offered and mail.document.css_first(f'a[href="{symposium.calendar_url}"]') is None:
         yield "no link to the calendar file"
+    convertible = symposium.converter_url and mail.kind is not MailingKind.CANCELLATION
+    if convertible and mail.document.css_first(f'a[href="{symposium.converter_url}"]') is None:
+        yield "no link to the time on other clocks"
     if isinstance(mail.facts, ReminderFacts) and (found := RELATIVE_DAYS.search(mail.text)):
         yield f"a relative day: {found[0]}"
     if "\u202f" in mail.subject + mail.text + mail.html:
@@ -479,8 +482,10 @@ def strings(facts: object) -> Iterator[str]:
         value = getattr(facts, field.name)
         if field.name in ("body", "subject", "language", "body_language", "lead", "tense", "what", "offset"):
             continue
-        if field.name == "calendar_url":
-            continue  # a cancellation offers no calendar file; R24 sees to the others
+        if field.name in ("frequency", "published_on"):
+            continue
+        if field.name in ("calendar_url", "converter_url"):
+            continue  # a cancellation offers neither; R24 sees to the others
         for item in value if isinstance(value, tuple) else (value,):
             if isinstance(item, str):
                 yield item

@@ -4,29 +4,39 @@ The people, places and addresses are made up. `Size.LONG` is as long as an edito
 it become and holds every awkward letter; `Size.BARE` leaves out all that is optional.
 """
 
+import dataclasses
 import datetime as dt
 from enum import StrEnum
 
 from mailer.messages.facts import (
+    AskedFor,
     CampaignFacts,
     CancellationFacts,
     Change,
     ChangedThing,
     ChangeFacts,
+    CorrectionFacts,
+    DigestEntry,
+    DigestFacts,
     Facts,
     OptInFacts,
     Organisation,
     RegistrationFacts,
+    RegistrationRequestFacts,
     ReminderFacts,
+    RetractionFacts,
     StatementFacts,
     SymposiumFacts,
     Tense,
+    TranslationFacts,
+    WaitingListFacts,
     WelcomeFacts,
+    WithdrawalFacts,
 )
 from mailer.messages.slots import expand_placeholders
 from mailer.messages.when import instant
 from mailer.messages.words import in_words, offset_words, reader_line
-from mailer.vocabulary import MailingKind, Precision
+from mailer.vocabulary import Frequency, MailingKind, Precision
 
 ZONE = "America/New_York"
 DAY = dt.date(2024, 9, 27)
@@ -202,9 +212,14 @@ def symposium(language: str, size: Size = Size.TYPICAL, *, hour: int = 12) -> Sy
         calendar_url="https://www.example.org/symposia/restorative-justice.ics"
         if size is not Size.SHORT
         else None,
+        converter_url="https://www.example.org/time/restorative-justice" if size is not Size.SHORT else None,
         end_assumed=size is Size.LONG,
         language="en",
     )
+
+
+def _without_calendar(language: str, size: Size) -> SymposiumFacts:
+    return dataclasses.replace(symposium(language, size), calendar_url=None, end_assumed=False)
 
 
 def _statement(language: str, size: Size) -> StatementFacts:
@@ -222,6 +237,70 @@ def _statement(language: str, size: Size) -> StatementFacts:
         url="https://www.example.org/statements/prisoners-of-war",
         topic_name="Law" if size is Size.SHORT else "Statements",
         fallback=written != language,
+    )
+
+
+def _digest(language: str, size: Size) -> DigestFacts:
+    """Three statements, of which one may be in another language than the mail."""
+    written = [language if language in _BODIES else "en", "en", "ar"]
+    if size is Size.SHORT:
+        written = ["en"]
+    if size is Size.BARE:
+        written = written[:1]
+    if size is Size.LONG:
+        written = ["en", *written] * 9
+    entries = tuple(
+        DigestEntry(
+            title=f"{_LONG_TITLE if size is Size.LONG and place % 4 == 0 else _TITLES[code]} ({place + 1})",
+            published_on=DAY - dt.timedelta(days=place),
+            body="No." if size is Size.SHORT else _BODIES[code],
+            body_language=code,
+            url=f"https://www.example.org/statements/prisoners-of-war-{place + 1}",
+            fallback=code != language,
+        )
+        for place, code in enumerate(written)
+    )
+    return DigestFacts(
+        frequency=Frequency.DAILY if size is Size.SHORT else Frequency.WEEKLY,
+        day=DAY,
+        entries=entries,
+        topic_name="Law" if size is Size.SHORT else "Statements",
+        archive_url="https://www.example.org/statements",
+    )
+
+
+_WRONG = {
+    "en": "We wrote that 212 people were held in November 2020.",
+    "ar": "كتبنا أن 212 شخصًا كانوا محتجزين في نوفمبر 2020.",
+    "hy": "Գրել էինք, որ 2020 թվականի նոյեմբերին պահվում էր 212 մարդ։",
+}
+_RIGHT = {
+    "en": "It was 188. The higher number counted 24 names twice.",
+    "ar": "كان العدد 188، فقد احتُسب 24 اسمًا مرتين.",
+    "hy": "Պահվում էր 188 մարդ. 24 անուն հաշվվել էր երկու անգամ։",
+}
+
+
+def _correction(language: str, size: Size) -> CorrectionFacts:
+    statement = _statement(language, size)
+    repeated = 8 if size is Size.LONG else 1
+    return CorrectionFacts(
+        **vars(statement),
+        wrong=" ".join([_WRONG[statement.body_language]] * repeated),
+        right=" ".join([_RIGHT[statement.body_language]] * repeated),
+    )
+
+
+def _retraction(language: str, size: Size) -> RetractionFacts:
+    statement = _statement(language, size)
+    return RetractionFacts(
+        title=statement.title,
+        body_language=statement.body_language,
+        published_on=statement.published_on,
+        reason=" ".join([_WRONG[statement.body_language]] * (8 if size is Size.LONG else 1)),
+        language=statement.body_language,
+        url=statement.url,
+        topic_name=statement.topic_name,
     )
 
 
@@ -270,8 +349,28 @@ def facts(kind: MailingKind, language: str, size: Size = Size.TYPICAL) -> Facts:
     match kind:
         case MailingKind.STATEMENT_ALERT:
             return _statement(language, size)
+        case MailingKind.DIGEST:
+            return _digest(language, size)
+        case MailingKind.CORRECTION:
+            return _correction(language, size)
+        case MailingKind.RETRACTION:
+            return _retraction(language, size)
+        case MailingKind.TRANSLATION:
+            return TranslationFacts(**vars(_statement(language, size)))
         case MailingKind.REGISTRATION_CONFIRMATION:
-            return RegistrationFacts(symposium=symposium(language, size))
+            return RegistrationFacts(
+                symposium=symposium(language, size), joining=size is Size.LONG, promoted=size is Size.LONG
+            )
+        case MailingKind.REGISTRATION_REQUEST:
+            asked = 3 if size is Size.LONG else 1
+            one = symposium(language, size)
+            wanted = AskedFor(title=one.title, when=one.when, language=one.language)
+            return RegistrationRequestFacts(symposia=(wanted,) * asked)
+        case MailingKind.WAITING_LIST:
+            return WaitingListFacts(symposium=_without_calendar(language, size))
+        case MailingKind.WITHDRAWAL:
+            invited = size is not Size.SHORT
+            return WithdrawalFacts(symposium=_without_calendar(language, size), invited=invited)
         case MailingKind.REMINDER:
             leads = {Size.SHORT: "1h", Size.LONG: "45m", Size.BARE: "2w"}
             tense = Tense.UNDER_WAY if size is Size.LONG else Tense.BEFORE
@@ -305,4 +404,7 @@ def values(kind: MailingKind, language: str, *, name: str = "Anahit") -> dict[st
         "unsubscribe_url": "https://www.example.org/u/ddf2b2kq5v7wq3p6",
         "preferences_url": "https://www.example.org/p/ddf2b2kq5v7wq3p6",
         "confirm_url": "https://www.example.org/c/ddf2b2kq5v7wq3p6",
+        "attend_url": "https://www.example.org/attend/ddf2b2kq5v7wq3p6",
+        "join_url": "https://www.example.org/j/ddf2b2kq5v7wq3p6",
+        "registration_url": "https://www.example.org/r/ddf2b2kq5v7wq3p6",
     }

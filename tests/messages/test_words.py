@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+import unicodedata
 import zoneinfo
 
 import pytest
@@ -57,10 +58,10 @@ UTC_LINE = {
     "en": "UTC: 16:00, Friday, September 27",
     "es": "UTC: 16:00, viernes, 27 de septiembre",
     "fr": "UTC\u00a0: 16:00, vendredi 27 septembre",
-    "ar": "UTC: 16:00، الجمعة، 27 سبتمبر",
+    "ar": "توقيت UTC: 16:00، الجمعة، 27 سبتمبر",
     "hy": "UTC՝ 16:00, սեպտեմբերի 27, ուրբաթ",
     "uk": "UTC: 16:00, пʼятниця, 27 вересня",
-    "fa": "UTC: ۱۶:۰۰، جمعه ۲۷ سپتامبر",
+    "fa": "وقت UTC: ۱۶:۰۰، جمعه ۲۷ سپتامبر",
     "zh": "UTC：9月27日星期五 16:00",
 }
 MONTH = {
@@ -145,6 +146,14 @@ def test_an_unknown_zone_of_the_reader_is_never_guessed():
         assert reader_line(STARTS, NEW_YORK, zone, "uk") == UTC_LINE["uk"]
     with pytest.raises(UnknownZone):
         reader_line(STARTS, "EST", "Asia/Yerevan", "en")
+
+
+@pytest.mark.parametrize("language", ["ar", "fa"])
+def test_a_line_that_runs_leftward_begins_with_a_letter_that_says_so(language):
+    """Plain text has no other way to say its direction than its first letter."""
+    for zone in (None, "Asia/Yerevan", "Australia/Sydney", "Europe/Kyiv"):
+        line = reader_line(STARTS, NEW_YORK, zone, language)
+        assert unicodedata.bidirectional(line[0]) == "AL"
 
 
 def test_the_year_is_said_when_the_readers_calendar_has_another():

@@ -308,6 +308,25 @@ def test_a_server_that_takes_few_mails_per_connection_costs_no_letter(
     assert server.connections == 5
 
 
+@pytest.mark.parametrize("few", [1, 3])
+@pytest.mark.parametrize("extensions", [PIPELINED, LOCK_STEP])
+def test_where_connections_end_after_a_few_letters_none_is_put_off(
+    raw_server: Make, engine: Make, letters: Make, extensions: tuple[bytes, ...], few: int
+) -> None:
+    """Several connections lose what rode behind their last letter to each other: it must not be twice."""
+
+    def script(wire: Any) -> None:
+        wire.greet(*extensions)
+        wire.take(few)
+        wire.sock.close()
+
+    server = raw_server(script)
+    outcomes = by_id(list(engine(server.url, connections=4).send(letters(60))))
+    late = [number for number, outcome in outcomes.items() if outcome.verdict is not Verdict.SENT]
+    assert len(late) <= 4  # those that rode behind the first connections' last letters, at most
+    assert Counter(server.bodies) == Counter(number for number in range(1, 61) if number not in late)
+
+
 @pytest.mark.parametrize("count", [1, 4])
 def test_a_kept_connection_that_died_meanwhile_costs_no_letter(
     raw_server: Make, engine: Make, letters: Make, letter: Make, count: int

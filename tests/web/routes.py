@@ -5,6 +5,9 @@ from tests.web.scene import Scene
 
 EXAMPLES: dict[str, str] = {
     "/": "/",
+    "/calendars/languages/{spoken}.ics": "/calendars/languages/en.ics",
+    "/calendars/series/{key}.ics": "/calendars/series/prevention.ics",
+    "/attend/{token}": "/attend/{attend}",
     "/c/{token}": "/c/{confirm}",
     "/erased": "/erased",
     "/healthz": "/healthz",
@@ -18,9 +21,13 @@ EXAMPLES: dict[str, str] = {
     "/inbox/{number}/mail.eml": "/inbox/1/mail.eml",
     "/inbox/{number}/source": "/inbox/1/source",
     "/inbox/{number}/text": "/inbox/1/text",
+    "/j/{token}": "/j/{join}",
     "/p/{token}": "/p/{preferences}",
     "/p/{token}/erase": "/p/{preferences}/erase",
+    "/r/{token}": "/r/{own}",
+    "/register/sent": "/register/sent",
     "/robots.txt": "/robots.txt",
+    "/series/{key}": "/series/prevention",
     "/statements": "/statements",
     "/statements.atom": "/statements.atom",
     "/statements/{slug}": "/statements/prisoners-of-war",
@@ -30,12 +37,16 @@ EXAMPLES: dict[str, str] = {
     "/symposia": "/symposia",
     "/symposia.ics": "/symposia.ics",
     "/symposia/{slug}": "/symposia/ukraine",
+    "/symposia/{slug}/register": "/symposia/restorative/register",
     "/symposia/{slug}.ics": "/symposia/ukraine.ics",
+    "/time/{slug}": "/time/ukraine",
     "/u/{token}": "/u/{leave}",
 }
 
 NO_PAGES = frozenset(
     {
+        "/calendars/languages/{spoken}.ics",
+        "/calendars/series/{key}.ics",
         "/healthz",
         "/inbox/{number}/attachments/{part}",
         "/inbox/{number}/frame",

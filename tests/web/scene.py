@@ -9,16 +9,30 @@ from sqlalchemy.orm import Session
 from mailer import mx
 from mailer.db.mailings import Delivery, Mailing
 from mailer.db.people import Subscription
-from mailer.db.programme import Series, Statement, StatementText, Symposium
+from mailer.db.programme import Correction, Registration, Series, Statement, StatementText, Symposium
+from mailer.db.seal import ROOM
 from mailer.messages.tokens import Purpose, mint
 from mailer.services.audience import people
 from mailer.services.desk.inbox import Inbox
 from mailer.services.house import House
 from mailer.services.programme import reminders, statements, symposia
 from mailer.services.programme.dates import Moment, set_moment
-from mailer.services.programme.register import Attendee, register
+from mailer.services.programme.register import Attendee, register, registration_of
+from mailer.services.registration import details
+from mailer.services.registration.details import Details
+from mailer.services.registration.questions import Question, write_questions
 from mailer.services.sending.sweep import sweep
-from mailer.vocabulary import MailingKind, Precision, SubscriptionState, SymposiumState
+from mailer.vocabulary import (
+    CorrectionKind,
+    CorrectionState,
+    MailingKind,
+    Precision,
+    QuestionKind,
+    RegistrationState,
+    StatementState,
+    SubscriptionState,
+    SymposiumState,
+)
 from tests.services.conftest import Hands, noon
 
 READERS = {
@@ -31,6 +45,7 @@ READERS = {
     "claire@example.org": "fr",
     "mei@example.org": "zh",
 }
+ROOM_URL = "https://rooms.example.com/a-secret-room?pwd=x"
 BODY = """Three **years** after the [ceasefire](https://example.org/ceasefire) the prisoners are still held.
 
 ## What we ask for
@@ -68,6 +83,15 @@ class Scene:
     preferences: str
     preferences_arabic: str
     preferences_expired: str
+    attend: str  # Olena's request, not confirmed yet
+    attend_expired: str
+    attended: str  # Anna's, confirmed
+    own: str  # Anna's registration
+    own_arabic: str  # Layla's, who waits
+    own_withdrawn: str
+    join: str  # Anna's door to a room that is open
+    join_not_yet: str
+    join_shut: str
     draft_statement: str
     draft_symposium: str
 
@@ -76,6 +100,9 @@ def furnish(house: House, now: datetime, inbox: Inbox | None = None) -> Scene:
     """Fill an empty house; with an inbox, the mails are really sent into it."""
     with house.database.write() as session:
         _programme(session, now)
+        _ask_questions(symposia.find(session, "restorative"))
+        held = symposia.find(session, "ukraine")
+        held.room = house.vault.seal(ROOM, held.id, ROOM_URL)
         for address, language in READERS.items():
             _reader(session, house, address, language, SubscriptionState.CONFIRMED, now)
         waiting = _reader(session, house, "waiting@example.org", "en", SubscriptionState.PENDING, now)
@@ -106,6 +133,11 @@ def _programme(session: Session, now: datetime) -> None:
             statement_id=draft.id, language="en", title="A secret draft", body="Secret.", created_at=now
         )
     )
+    for slug, kind in (
+        ("a-corrected-one", CorrectionKind.CORRECTION),
+        ("a-retracted-one", CorrectionKind.RETRACTION),
+    ):
+        _noted(session, slug, kind, now)
     series = Series(
         key="prevention",
         name="Year of Prevention",
@@ -134,6 +166,77 @@ def _programme(session: Session, now: datetime) -> None:
     _symposium(session, series, "called-off", "A Symposium That Was Called Off", noon(date(2024, 4, 5)), now)
     hidden = _symposium(session, series, "hidden-draft", "A Hidden Draft", noon(date(2024, 9, 27)), now)
     hidden.state = SymposiumState.DRAFT
+
+
+def _ask_questions(symposium: Symposium) -> None:
+    symposium.capacity, symposium.asks_access, symposium.speakers = 2, True, ["Dr. <b>Who</b>", "Մարիամ"]
+    symposium.languages = ["en", "hy"]
+    symposium.form_fields = write_questions(
+        [
+            Question(
+                key="diet",
+                kind=QuestionKind.YES_NO,
+                labels={"en": "Will you eat with us?", "hy": "Կճաշե՞ք մեզ հետ"},
+            ),
+            Question(
+                key="role",
+                kind=QuestionKind.CHOICE,
+                labels={"en": "You come as"},
+                required=True,
+                choices=("Student", "Teacher"),
+            ),
+            Question(key="note", kind=QuestionKind.TEXT, labels={"en": "Anything else?"}),
+        ]
+    )
+
+
+def _noted(session: Session, slug: str, kind: CorrectionKind, now: datetime) -> None:
+    """A statement of long ago that was corrected in two languages, or retracted."""
+    corrects = kind is CorrectionKind.CORRECTION
+    old = Statement(
+        key=slug,
+        slug=slug,
+        language="en",
+        dated=date(2020, 3, 1),
+        state=StatementState.PUBLISHED if corrects else StatementState.RETRACTED,
+        version=2 if corrects else 1,
+        created_at=now - timedelta(days=30),
+        published_at=now - timedelta(days=20),
+    )
+    session.add(old)
+    session.flush()
+    texts = [("en", "212", "people were held"), ("ar", "212", "شخصًا كانوا محتجزين")]
+    texts += [("en", "188", "people were held"), ("ar", "188", "شخصًا كانوا محتجزين")]
+    for number, (language, figure, rest) in enumerate(texts if corrects else texts[:1]):
+        session.add(
+            StatementText(
+                statement_id=old.id,
+                language=language,
+                version=1 + number // 2,
+                title=f"{BODIES[language][0]} – {slug}",
+                body=f"## 2020\n\n{figure} {rest}.\n\nThis stays as it was.",
+                created_at=now,
+            )
+        )
+    words = {
+        "en": {"wrong": "It said 212.", "right": "It was 188."},
+        "ar": {"wrong": "كُتب 212.", "right": "الصواب 188."},
+    }
+    session.add(
+        Correction(
+            statement_id=old.id,
+            number=1,
+            kind=kind,
+            state=CorrectionState.DONE,
+            from_version=1,
+            to_version=2 if corrects else None,
+            words=words if corrects else {"en": {"reason": "Two of our sources were the same."}},
+            actor="test",
+            created_at=now,
+            announced_at=now,
+            done_at=now,
+        )
+    )
 
 
 def _symposium(
@@ -183,7 +286,7 @@ def _send(house: House, now: datetime, inbox: Inbox | None) -> None:
     if inbox is None:
         hands = Hands(house, "smtp://127.0.0.1:9", now)
         _publish(house, hands)
-        _register(house, hands, ("ukraine",), ("anna@example.org",))
+        _register(house, hands, ("ukraine", "global"), ("anna@example.org",))
         _remind(house, hands)
         sweep(house, hands.now)
         hands.close()
@@ -261,9 +364,60 @@ def _scene(session: Session, house: House, waiting: int, now: datetime) -> Scene
         preferences=_last(house.preferences_url(anna.subscriber_id, now)),
         preferences_arabic=_last(house.preferences_url(layla.subscriber_id, now)),
         preferences_expired=_last(house.preferences_url(anna.subscriber_id, now - timedelta(days=40))),
+        attend=_last(house.attend_url(_asked(session, house, "olena@example.org", now).id, now)),
+        attend_expired=_last(
+            house.attend_url(_asked(session, house, "olena@example.org", now).id, now - timedelta(hours=80))
+        ),
+        attended=_last(
+            house.attend_url(_registration(session, house, "ukraine", "anna@example.org").id, now)
+        ),
+        own=_last(house.registration_url(_registration(session, house, "ukraine", "anna@example.org").id)),
+        own_arabic=_last(
+            house.registration_url(
+                _asked(session, house, "layla@example.org", now, RegistrationState.WAITING).id
+            )
+        ),
+        own_withdrawn=_last(
+            house.registration_url(
+                _asked(session, house, "claire@example.org", now, RegistrationState.WITHDRAWN).id
+            )
+        ),
+        join=_last(house.join_url(_registration(session, house, "ukraine", "anna@example.org").id, 1)),
+        join_not_yet=_last(house.join_url(_registration(session, house, "global", "anna@example.org").id, 1)),
+        join_shut=_last(house.join_url(_registration(session, house, "ukraine", "anna@example.org").id, 0)),
         draft_statement="not-yet-public",
         draft_symposium="hidden-draft",
     )
+
+
+def _asked(
+    session: Session,
+    house: House,
+    address: str,
+    now: datetime,
+    state: RegistrationState = RegistrationState.PENDING,
+) -> Registration:
+    """A registration for the symposium with a capacity, without any mail of its own."""
+    person = people.find(session, house, address)
+    assert person is not None
+    found = registration_of(session, symposia.find(session, "restorative"), person, now)
+    found.state = state
+    details.keep(
+        house, found, Details(name=address.split("@")[0].title(), access="A ramp", answers={"diet": "yes"})
+    )
+    session.flush()
+    return found
+
+
+def _registration(session: Session, house: House, slug: str, address: str) -> Registration:
+    person = people.find(session, house, address)
+    assert person is not None
+    return session.scalars(
+        select(Registration).where(
+            Registration.subscriber_id == person.id,
+            Registration.symposium_id == symposia.find(session, slug).id,
+        )
+    ).one()
 
 
 def _last(url: str) -> str:

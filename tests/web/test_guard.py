@@ -16,6 +16,7 @@ from mailer.db.seal import Vault
 from mailer.services.house import House
 from mailer.web.app import create_app
 from mailer.web.guard import CONTENT_SECURITY_POLICY
+from mailer.web.public.join import LEADS_AWAY
 from tests.web.exhibit import Exhibit
 from tests.web.routes import EXAMPLES, example
 from tests.web.visitor import Visitor, heading, words
@@ -40,7 +41,8 @@ def test_every_answer_carries_the_security_headers(exhibit: Exhibit, looker: Vis
     headers = answer.headers
     framed = route.endswith(("/frame", "/mail.eml", "/attachments/{part}"))
     if not framed:
-        assert headers["content-security-policy"] == CONTENT_SECURITY_POLICY
+        policy = LEADS_AWAY if route == "/j/{token}" else CONTENT_SECURITY_POLICY
+        assert headers["content-security-policy"] == policy
     assert "unsafe" not in headers["content-security-policy"] or route.endswith("/frame")
     assert headers["strict-transport-security"].startswith("max-age=31536000")
     assert headers["x-content-type-options"] == "nosniff"

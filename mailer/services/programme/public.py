@@ -14,13 +14,11 @@ from sqlalchemy.orm import Session, selectinload
 
 from mailer.db.embargoes import Embargo, is_public
 from mailer.db.programme import Statement, StatementText, Symposium, SymposiumDate
-from mailer.messages.calendar import CalendarEvent, Method, Status, feed, itip
-from mailer.services.house import House
-from mailer.services.sending.invitation import calendar_event
-from mailer.vocabulary import EndSource, Precision, SymposiumState
+from mailer.services.programme.notes import Note, last_change, notes
+from mailer.services.sending.invitation import has_day
+from mailer.vocabulary import EndSource, Precision, StatementState, SymposiumState, TextState
 
 PAGE = 30  # statements on one page of the archive
-FEED_TTL = timedelta(hours=1)
 FAR = date.max
 PUBLIC_STATES = (SymposiumState.ANNOUNCED, SymposiumState.CANCELLED)
 
@@ -35,14 +33,16 @@ class StatementLine:
     languages: tuple[str, ...]
     dated: date
     published_at: datetime
+    updated_at: datetime  # when it was last corrected or retracted, else published
+    retracted: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class StatementPage(StatementLine):
-    """A whole statement; `body` is Markdown."""
+    """A whole statement; `body` is Markdown, and empty after a retraction. `notes`: the newest first."""
 
     body: str
-    changed_at: datetime
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,12 +61,22 @@ class SymposiumPage:
     ends_at: datetime | None
     end_assumed: bool
     moved_from: tuple["EarlierDate", ...]
+    minutes: int
     place: str | None
+    online: bool | None
+    speakers: tuple[str, ...]
+    languages: tuple[str, ...]
     register_url: str | None
     series: str | None
+    series_key: str | None
     series_text: str
     has_calendar: bool
     over: bool
+
+    @property
+    def postponed(self) -> bool:
+        """A day was announced, and it holds no longer, and no other is known."""
+        return not self.cancelled and not self.has_calendar and any(one.has_day for one in self.moved_from)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +88,10 @@ class EarlierDate:
     wall_time: time | None
     zone: str
     starts_at: datetime | None
+
+    @property
+    def has_day(self) -> bool:
+        return self.precision in {Precision.DATETIME, Precision.DATE} and self.day is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +116,8 @@ def statements(
         .offset((page - 1) * limit)
         .options(selectinload(Statement.texts))
     ).all()
-    return [_line(session, statement, language) for statement in rows if statement.texts]
+    changed = last_change(session, [one.id for one in rows])
+    return [_line(session, one, language, changed.get(one.id)) for one in rows if _current(one)]
 
 
 def pages_of_statements(session: Session, now: datetime) -> int:
@@ -111,21 +126,24 @@ def pages_of_statements(session: Session, now: datetime) -> int:
     return max(1, -(-count // PAGE))
 
 
-def statement(session: Session, slug: str, language: str, now: datetime) -> StatementPage | None:
+def statement(
+    session: Session, slug: str, language: str, now: datetime, *, zone: str = "UTC"
+) -> StatementPage | None:
     """One public statement in the language, else in its own; None for a draft, one under embargo or an
-    unknown one: there is no telling which."""
+    unknown one: there is no telling which. `zone` says on which day it was corrected."""
     found = session.scalars(_public(session, now).where(Statement.slug == slug)).one_or_none()
-    if found is None or not found.texts:
+    if found is None or not _current(found):
         return None
-    line, text = _line(session, found, language), _text(found, language)
-    return StatementPage(**vars(line), body=text.body, changed_at=text.created_at)
+    line = _line(session, found, language, last_change(session, [found.id]).get(found.id))
+    body = "" if line.retracted else _text(found, language).body
+    return StatementPage(**vars(line), body=body, notes=notes(session, found, line.language, zone=zone))
 
 
 def _public(session: Session, now: datetime) -> Select[Statement]:
     return select(Statement).where(is_public(session, now))
 
 
-def _published_at(found: Statement, session: Session) -> datetime:
+def _published_at(session: Session, found: Statement) -> datetime:
     """When it became public: for one whose embargo is just over, its moment."""
     if found.published_at is not None:
         return found.published_at
@@ -133,31 +151,39 @@ def _published_at(found: Statement, session: Session) -> datetime:
     return embargo.opens_at if embargo else found.created_at
 
 
-def _line(session: Session, found: Statement, language: str) -> StatementLine:
+def _line(session: Session, found: Statement, language: str, changed: datetime | None) -> StatementLine:
     text = _text(found, language)
+    published_at = _published_at(session, found)
     return StatementLine(
         slug=found.slug,
         title=text.title,
         language=text.language,
-        languages=tuple(sorted({text.language for text in found.texts})),
+        languages=tuple(sorted({one.language for one in _current(found)})),
         dated=found.dated,
-        published_at=_published_at(found, session),
+        published_at=published_at,
+        updated_at=changed or published_at,
+        retracted=found.state is StatementState.RETRACTED,
     )
 
 
+def _current(found: Statement) -> list[StatementText]:
+    """The texts that hold now. What a correction left behind, or is not ready, is shown to nobody."""
+    return [text for text in found.texts if text.version == found.version and text.state is TextState.READY]
+
+
 def _text(found: Statement, language: str) -> StatementText:
-    """The newest text in the language, else in the statement's own, else any."""
-    newest = sorted(found.texts, key=lambda text: text.version, reverse=True)
+    """The text in the language, else in the statement's own, else any."""
+    current = _current(found)
     for wanted in (language, found.language):
-        for text in newest:
+        for text in current:
             if text.language == wanted:
                 return text
-    return newest[0]
+    return current[0]
 
 
 def programme(session: Session, now: datetime) -> Programme:
     """Every announced or called-off symposium as it stands."""
-    pages = [_symposium(one, now) for one in _public_symposia(session)]
+    pages = [page_of(one, now) for one in public_symposia(session)]
     upcoming = sorted((page for page in pages if not page.over), key=_order)
     past = sorted((page for page in pages if page.over), key=_order, reverse=True)
     return Programme(upcoming=tuple(upcoming), past=tuple(past))
@@ -165,16 +191,18 @@ def programme(session: Session, now: datetime) -> Programme:
 
 def symposium(session: Session, slug: str, now: datetime) -> SymposiumPage | None:
     """One public symposium; None for a draft or an unknown one."""
-    found = _find(session, slug)
-    return None if found is None else _symposium(found, now)
+    found = find_public(session, slug)
+    return None if found is None else page_of(found, now)
 
 
-def _find(session: Session, slug: str) -> Symposium | None:
+def find_public(session: Session, slug: str) -> Symposium | None:
+    """The row of one public symposium, for rooms of services."""
     wanted = select(Symposium).where(Symposium.slug == slug, Symposium.state.in_(PUBLIC_STATES))
     return session.scalars(wanted).one_or_none()
 
 
-def _public_symposia(session: Session) -> Iterable[Symposium]:
+def public_symposia(session: Session) -> Iterable[Symposium]:
+    """The rows of every public symposium, with their series and dates."""
     return session.scalars(
         select(Symposium)
         .where(Symposium.state.in_(PUBLIC_STATES))
@@ -182,7 +210,8 @@ def _public_symposia(session: Session) -> Iterable[Symposium]:
     )
 
 
-def _symposium(found: Symposium, now: datetime) -> SymposiumPage:
+def page_of(found: Symposium, now: datetime) -> SymposiumPage:
+    """What the pages may show of a symposium; whether it is public is the caller's question."""
     ends_at = found.starts_at + timedelta(minutes=found.minutes) if found.starts_at else None
     return SymposiumPage(
         slug=found.slug,
@@ -197,11 +226,16 @@ def _symposium(found: Symposium, now: datetime) -> SymposiumPage:
         ends_at=ends_at,
         end_assumed=found.end_source is EndSource.ASSUMED,
         moved_from=_earlier(found),
+        minutes=found.minutes,
         place=found.place,
+        online=found.online,
+        speakers=tuple(found.speakers),
+        languages=tuple(found.languages),
         register_url=found.register_url,
         series=found.series.name if found.series else None,
+        series_key=found.series.key if found.series else None,
         series_text=found.series.text if found.series else "",
-        has_calendar=_has_day(found),
+        has_calendar=has_day(found),
         over=_is_over(found, now),
     )
 
@@ -221,10 +255,6 @@ def _date(one: SymposiumDate) -> EarlierDate:
         zone=one.zone or "UTC",
         starts_at=one.starts_at,
     )
-
-
-def _has_day(found: Symposium) -> bool:
-    return found.starts_at is not None or (found.precision is Precision.DATE and found.day is not None)
 
 
 def _is_over(found: Symposium, now: datetime) -> bool:
@@ -249,42 +279,3 @@ def _order(page: SymposiumPage) -> tuple[date, int, str, str]:
     elif page.precision is Precision.YEAR:
         day = day.replace(month=12, day=31)
     return day, rough.index(page.precision), str(page.starts_at or ""), page.slug
-
-
-def calendar_file(session: Session, house: House, slug: str) -> bytes | None:
-    """The calendar file of one public symposium (METHOD:PUBLISH); None where there is none to give.
-
-    A symposium without a day has none: no calendar can hold it.
-    """
-    found = _find(session, slug)
-    event = None if found is None else _event(house, found)
-    return None if event is None else itip(event, Method.PUBLISH, attendee=None)
-
-
-def calendar_feed(session: Session, house: House) -> bytes:
-    """All public symposia that have a day, as one calendar; those called off stay in it as cancelled."""
-    events = [_event(house, found) for found in _public_symposia(session)]
-    return feed(
-        [event for event in events if event is not None], name=house.settings.organisation, ttl=FEED_TTL
-    )
-
-
-def _event(house: House, found: Symposium) -> CalendarEvent | None:
-    if found.starts_at is not None:
-        return calendar_event(house, found, sequence=found.sequence, stamped_at=found.changed_at)
-    if found.day is None or not _has_day(found):
-        return None
-    cancelled = found.state is SymposiumState.CANCELLED
-    return CalendarEvent(
-        uid=found.uid,
-        sequence=found.sequence,
-        dtstamp=found.changed_at,
-        day=found.day,
-        summary=found.title,
-        description=found.series.name if found.series else "",
-        location=found.place or "",
-        url=house.url("symposia", found.slug),
-        organizer_name=house.settings.organisation,
-        organizer_address=house.settings.from_address,
-        status=Status.CANCELLED if cancelled else Status.TENTATIVE,
-    )

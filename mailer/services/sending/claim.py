@@ -6,7 +6,7 @@ is urgent comes first; mailings of one rank take turns; a lane gives no more tha
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -14,13 +14,16 @@ from itertools import groupby
 from sqlalchemy.orm import Session
 
 from mailer import failpoints
-from mailer.db import outbox
+from mailer.db import outbox, texts
+from mailer.db.audience import ASKING, STATES_OF
 from mailer.db.outbox import Candidate, Surroundings
 from mailer.failpoints import Failpoint
 from mailer.services.house import House
+from mailer.services.sending import digest_claim
 from mailer.services.sending.gate import OPEN_BY_NOW, Gate
 from mailer.services.sending.halt import sending_allowed
 from mailer.services.sending.lanes import Allowances, lock_and_allow, spend
+from mailer.services.sending.texts import Text, Texts, sort_by_text
 from mailer.vocabulary import (
     LIFTABLE,
     DeliveryState,
@@ -31,15 +34,23 @@ from mailer.vocabulary import (
     SymposiumState,
 )
 
-TO_ATTENDEES = frozenset(
+TO_ATTENDEES = frozenset(STATES_OF)
+# Why an attendee whose registration stands elsewhere is left out.
+REASON_OF = {
+    RegistrationState.PENDING: SkipReason.UNCONFIRMED,
+    RegistrationState.CONFIRMED: SkipReason.NOTHING_CHANGED,
+    RegistrationState.WAITING: SkipReason.WAITING,
+    RegistrationState.WITHDRAWN: SkipReason.WITHDRAWN,
+}
+OF_A_DATE = frozenset({MailingKind.REMINDER, MailingKind.CHANGE})
+CALLED_OFF = frozenset(
     {
-        MailingKind.REGISTRATION_CONFIRMATION,
-        MailingKind.REMINDER,
-        MailingKind.CHANGE,
-        MailingKind.CANCELLATION,
+        SkipReason.SYMPOSIUM_CANCELLED,
+        SkipReason.MAILING_CANCELLED,
+        SkipReason.DATE_MOVED,
+        SkipReason.RETRACTED,
     }
 )
-OF_A_DATE = frozenset({MailingKind.REMINDER, MailingKind.CHANGE})
 
 
 @dataclass(frozen=True)
@@ -50,6 +61,7 @@ class Slice:
     held: tuple[Candidate, ...] = ()
     around: Surroundings = field(default_factory=Surroundings)
     left_out: int = 0
+    texts: Texts = field(default_factory=Texts)
 
     @property
     def worked(self) -> bool:
@@ -80,7 +92,7 @@ def claim(
     found = _find(session, left, gate, now)
     if not found:
         return Slice()
-    around = outbox.surroundings(session, found)
+    around = digest_claim.with_statements(session, found, outbox.surroundings(session, found), now)
     held: list[Candidate] = []
     out: defaultdict[tuple[DeliveryState, SkipReason], list[int]] = defaultdict(list)
     for candidate in found:
@@ -89,13 +101,20 @@ def claim(
             held.append(candidate)
         else:
             out[(_state_for(reason), reason)].append(candidate.id)
+    if around.digests is not None:
+        held = digest_claim.leave_out_empty(session, held, out, around.digests)
+    sorting = sort_by_text(session, held, around)
+    texts.hold(session, sorting.refused.get(SkipReason.AWAITING_TRANSLATION, ()))
+    for reason in sorting.refused.keys() - {SkipReason.AWAITING_TRANSLATION}:
+        out[(_state_for(reason), reason)] += sorting.refused[reason]
     for (state, reason), ids in out.items():
         outbox.leave_out(session, ids, state, reason.value, now)
-    fence = _take(session, house, held, worker=worker, now=now)
+    held = list(sorting.leaving)
+    fence = _take(session, house, sorting.ids_of, worker=worker, now=now)
     spend(session, now, left.spent(held))
     if failpoints.armed:
         failpoints.reach(Failpoint.IN_CLAIM)
-    return Slice(fence, tuple(held), around, len(found) - len(held))
+    return Slice(fence, tuple(held), around, len(found) - len(held), sorting.texts)
 
 
 def _find(session: Session, left: "_Left", gate: Gate, now: datetime) -> list[Candidate]:
@@ -192,19 +211,24 @@ class _Left:
             yield candidate
 
 
-def _take(session: Session, house: House, held: Sequence[Candidate], *, worker: str, now: datetime) -> int:
-    if not held:
+def _take(
+    session: Session, house: House, ids_of: Mapping[Text | None, list[int]], *, worker: str, now: datetime
+) -> int:
+    """Lease them all under one fence, each group with the text that its readers get."""
+    if not any(ids_of.values()):
         return 0
     leased_until = now + timedelta(seconds=house.settings.lease_seconds)
     fence = outbox.open_claim(session, worker=worker, now=now, leased_until=leased_until)
-    outbox.take(session, [candidate.id for candidate in held], fence)
+    for text, ids in ids_of.items():
+        version, language = (text.version, text.language) if text else (None, None)
+        outbox.take(session, ids, fence, version=version, language=language)
     return fence
 
 
 def _state_for(reason: SkipReason) -> DeliveryState:
     if reason is SkipReason.TOO_LATE:
         return DeliveryState.EXPIRED
-    if reason in {SkipReason.SYMPOSIUM_CANCELLED, SkipReason.MAILING_CANCELLED, SkipReason.DATE_MOVED}:
+    if reason in CALLED_OFF:
         return DeliveryState.CANCELLED
     return DeliveryState.SKIPPED
 
@@ -214,9 +238,7 @@ def reason_to_leave_out(candidate: Candidate, around: Surroundings, now: datetim
     kind = around.mailings[candidate.mailing_id].kind
     if candidate.address is None:
         return SkipReason.ERASED
-    if candidate.suppressed is not None and not (
-        kind is MailingKind.OPT_IN and candidate.suppressed in LIFTABLE
-    ):
+    if candidate.suppressed is not None and not (kind in ASKING and candidate.suppressed in LIFTABLE):
         return SkipReason.SUPPRESSED
     if now >= candidate.not_after:
         return SkipReason.TOO_LATE
@@ -240,8 +262,12 @@ def _reason_for_attendee(candidate: Candidate, around: Surroundings) -> SkipReas
     mailing = around.mailings[candidate.mailing_id]
     registration = around.registrations.get(candidate.registration_id or 0)
     symposium = around.symposia.get(mailing.symposium_id or 0)
-    if registration is None or symposium is None or registration.state is RegistrationState.WITHDRAWN:
+    if registration is None or symposium is None:
         return SkipReason.WITHDRAWN
+    if registration.state not in STATES_OF[mailing.kind]:
+        return REASON_OF[registration.state]
+    if mailing.kind is MailingKind.WITHDRAWAL:
+        return None
     if mailing.kind is MailingKind.CANCELLATION:
         return None if symposium.state is SymposiumState.CANCELLED else SkipReason.NOTHING_CHANGED
     if symposium.state is not SymposiumState.ANNOUNCED:

@@ -3,11 +3,12 @@
 A form is compiled once per mailing and language and kept; a recipient costs a look
 into the vault and a join of bytes. `Composer` needs the database and works before
 anything is fed to the engine; `Mail.compose` needs nothing and runs on the engine's thread
-when a connection is ready for it, so that no more letters exist than are on their way.
+when a connection is ready for it, so that no more letters exist than are on their way. What is to be
+signed may be prepared ahead of that, and finished with a signature that was made elsewhere.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import format_datetime
@@ -22,20 +23,25 @@ from mailer.db.mailings import Mailing
 from mailer.db.outbox import Candidate
 from mailer.db.programme import Registration, Symposium
 from mailer.db.seal import ADDRESS, NAME, SealBroken
+from mailer.db.texts import Original
 from mailer.failpoints import Failpoint
 from mailer.keys import KeyRingError
 from mailer.messages import templates
 from mailer.messages.calendar import Calendar
+from mailer.messages.dkim import Unsigned
 from mailer.messages.form import Form, compile_form
 from mailer.messages.headers import MailingHeaders
 from mailer.messages.tokens import message_id, return_address
 from mailer.services.house import House
+from mailer.services.sending.attendee import CANCELS, language_for, links, manner_of
 from mailer.services.sending.claim import Slice
-from mailer.services.sending.content import Content, language_of, read_content
+from mailer.services.sending.content import Content, read_content
 from mailer.services.sending.embargo_rows import TEXTS
 from mailer.services.sending.invitation import invitation, local_time
 from mailer.services.sending.settle import GIVEN_BACK, UNFIT
+from mailer.services.sending.texts import language_of, text_ahead
 from mailer.services.sending.traits import TRAITS
+from mailer.services.sending.variant import Variant
 from mailer.smtp.letter import Lease, Letter
 from mailer.smtp.outcome import Outcome
 from mailer.vocabulary import MailingKind
@@ -56,6 +62,8 @@ class Frame:
     mailing: Mailing
     symposium: Symposium | None
     language: str
+    calendar: bool  # its letters carry an invitation, or take one back
+    originals: Mapping[int, Original]  # what its letters answer, by delivery
     form: Form | None  # None: it could not be compiled, and none of its letters can be
     lease: Lease
     now: datetime
@@ -65,7 +73,7 @@ class Frame:
 class Mail:
     """One claimed delivery on its way: a draft for the engine, and what settling needs to know of it."""
 
-    __slots__ = ("_made", "candidate", "fence", "frame", "held_back", "id", "registration")
+    __slots__ = ("_made", "_prepared", "candidate", "fence", "frame", "held_back", "id", "registration")
 
     def __init__(
         self, candidate: Candidate, fence: int, frame: Frame, registration: Registration | None
@@ -77,6 +85,7 @@ class Mail:
         self.registration = registration
         self.held_back = False  # staff have stopped it, or this worker stops: it is not offered any more
         self._made: Letter | Outcome | None = None
+        self._prepared: tuple[str, bytes, Unsigned] | None = None  # recipient, mail, and what to sign
 
     @property
     def generation(self) -> int | None:
@@ -84,9 +93,27 @@ class Mail:
         symposium = self.frame.symposium
         return symposium.generation if symposium is not None else self.frame.mailing.generation
 
-    def make(self) -> None:
-        """Compose ahead, on a thread of one's own: a signature costs more than all the rest."""
-        self._made = self.compose()
+    def prepare(self) -> bytes | None:
+        """Compose ahead, but for the signature: the digest to be signed, or None where there is none."""
+        signer = self.frame.house.signer
+        if self.held_back or signer is None:
+            return None
+        try:
+            recipient, data = self._filled()
+            unsigned = signer.prepare(data, signed_at=self.frame.now, canonical=True)
+        except REFUSALS as problem:
+            self._made = self._unfit(problem)
+            return None
+        self._prepared = recipient, data, unsigned
+        return unsigned.digest
+
+    def finish(self, signature: bytes) -> None:
+        """With the signature of what `prepare` gave, the letter is made."""
+        signer = self.frame.house.signer
+        assert self._prepared is not None
+        assert signer is not None
+        (recipient, data, unsigned), self._prepared = self._prepared, None
+        self._made = self._letter(recipient, signer.finish(data, unsigned, signature))
 
     def compose(self) -> Letter | Outcome:
         """The letter, or the outcome of one that cannot be composed: it fails alone."""
@@ -94,38 +121,47 @@ class Mail:
             return GIVEN_BACK
         if self._made is not None:
             return self._made
+        signer = self.frame.house.signer
         try:
-            letter = self._letter()
-        except REFUSALS as problem:  # the kind says which rule; the message may hold what nobody may read
-            log.error("letter-unfit", delivery=self.id, rule=type(problem).__name__)
-            return UNFIT
-        if failpoints.armed:
-            failpoints.reach(Failpoint.COMPOSED)
-        return letter
+            recipient, data = self._filled()
+            if signer is not None:
+                data = signer.sign(data, signed_at=self.frame.now, canonical=True)
+            return self._letter(recipient, data)
+        except REFUSALS as problem:
+            return self._unfit(problem)
 
-    def _letter(self) -> Letter:
+    def _unfit(self, problem: Exception) -> Outcome:
+        # The kind says which rule; the message may hold what nobody may read.
+        log.error("letter-unfit", delivery=self.id, rule=type(problem).__name__)
+        return UNFIT
+
+    def _filled(self) -> tuple[str, bytes]:
+        """The recipient, and the mail as it is written to them."""
         candidate, frame = self.candidate, self.frame
         if candidate.subscriber_id is None or candidate.address is None or frame.form is None:
             raise ValueError("erased, or without a form")
+        address = frame.house.vault.open(ADDRESS, candidate.subscriber_id, candidate.address)
+        values = self._values(address, candidate.subscriber_id)
+        return address, frame.form.fill(values, calendar=self._calendar(address))
+
+    def _letter(self, recipient: str, data: bytes) -> Letter:
+        candidate, frame = self.candidate, self.frame
         house = frame.house
-        address = house.vault.open(ADDRESS, candidate.subscriber_id, candidate.address)
-        data = frame.form.fill(
-            self._values(address, candidate.subscriber_id), calendar=self._calendar(address)
-        )
-        if house.signer is not None:
-            data = house.signer.sign(data, signed_at=frame.now, canonical=True)
-        return Letter(
+        letter = Letter(
             id=candidate.id,
             fence=self.fence,
             sender=return_address(
                 house.tokens, frame.mailing.token_key, candidate.id, house.settings.bounce_domain
             ),
-            recipient=address,
+            recipient=recipient,
             data=data,
             not_after=frame.boottime + (candidate.not_after - frame.now).total_seconds(),
             lease=frame.lease,
             canonical=True,
         )
+        if failpoints.armed:
+            failpoints.reach(Failpoint.COMPOSED)
+        return letter
 
     def _values(self, address: str, subscriber_id: int) -> dict[str, str]:
         candidate, frame = self.candidate, self.frame
@@ -145,21 +181,31 @@ class Mail:
         }
         if mailing.kind is MailingKind.OPT_IN and candidate.subscription_id is not None:
             values["confirm_url"] = house.confirm_url(candidate.subscription_id, frame.now)
+        registration = self.registration
+        if registration is not None:
+            values |= links(house, mailing, registration, frame.now)
+        if frame.originals:
+            original = frame.originals[candidate.id]
+            values["in_reply_to"] = message_id(
+                house.message_keys, original.message_key, original.delivery_id, house.sending_domain
+            )
         if frame.symposium is not None:
-            values |= local_time(frame.symposium, candidate.zone, frame.language)
+            zone = (registration.zone if registration else None) or candidate.zone
+            values |= local_time(frame.symposium, zone, frame.language)
         return values
 
     def _calendar(self, address: str) -> Calendar | None:
         frame, symposium, registration = self.frame, self.frame.symposium, self.registration
-        if symposium is None or registration is None or not _has_calendar(frame.mailing.kind, symposium):
+        if symposium is None or registration is None or not frame.calendar:
             return None
         return invitation(
             frame.house,
             symposium,
             sequence=symposium.sequence + registration.sequence_bump,
-            cancelled=frame.mailing.kind is MailingKind.CANCELLATION,
+            cancelled=frame.mailing.kind in CANCELS,
             attendee=address,
             stamped_at=self.candidate.created_at,
+            language=frame.language,
         )
 
 
@@ -175,10 +221,15 @@ class Composer:
         """The slice's mails, ready to be composed one by one without the database."""
         frames: dict[tuple[object, ...], Frame] = {}
         boottime = self.boottime()
-        for candidate in slice_.held:
+        wish_of = slice_.texts.wish_of if slice_.texts.originals else None
+        digests, rest = _apart(slice_)
+        for candidate in digests:
+            its_own = self._frame(session, slice_, candidate, None, frames, (lease, now, boottime))
+            yield Mail(candidate, slice_.fence, its_own, None)
+        for candidate in rest:
             registration_id = candidate.registration_id
             # To subscribers a mailing says the same in each language; an attendee's mail is looked at alone.
-            short = (candidate.mailing_id, candidate.languages)
+            short = wish_of(candidate) if wish_of else (candidate.mailing_id, candidate.languages, None)
             frame = frames.get(short) if registration_id is None else None
             registration = slice_.around.registrations.get(registration_id) if registration_id else None
             if frame is None:
@@ -187,10 +238,14 @@ class Composer:
                     frames[short] = frame
             yield Mail(candidate, slice_.fence, frame, registration)
 
-    def prepare(self, session: Session, mailing: Mailing, language: str) -> bool:
-        """Compile what an alert will say in one language, ahead of its time; False when it breaks a rule."""
-        key = _form_key(mailing, language, None, None)
-        return self._form(session, key, mailing, language, None, None) is not None
+    def prepare(self, session: Session, mailing: Mailing, wished: str) -> bool:
+        """Compile what readers with these languages will get; False when it breaks a rule."""
+        language, text = language_of(wished), text_ahead(session, mailing, wished)
+        if text is None:
+            return True
+        variant = Variant(text=text)
+        key = _form_key(mailing, language, variant, None)
+        return self._form(session, key, mailing, language, None, variant) is not None
 
     def _frame(
         self,
@@ -203,17 +258,23 @@ class Composer:
     ) -> Frame:
         mailing = slice_.around.mailings[candidate.mailing_id]
         symposium = slice_.around.symposia.get(mailing.symposium_id or 0)
-        language = language_of(candidate.languages or "[]")
-        told = _told(mailing, symposium, registration)
-        key = _form_key(mailing, language, told, symposium)
+        lease, now, boottime = times
+        language = language_for(registration, candidate.languages)
+        variant = Variant(
+            manner_of(mailing, symposium, registration, now),
+            slice_.around.digests.get(candidate.id, ()) if slice_.around.digests else (),
+            slice_.texts.chosen.get(slice_.texts.wish_of(candidate)),
+        )
+        key = _form_key(mailing, language, variant, symposium)
         if key not in frames:
-            lease, now, boottime = times
             frames[key] = Frame(
                 house=self.house,
                 mailing=mailing,
                 symposium=symposium,
                 language=language,
-                form=self._form(session, key, mailing, language, symposium, told),
+                calendar=variant.manner.calendar,
+                originals=slice_.texts.originals if TRAITS[mailing.kind].answers else {},
+                form=self._form(session, key, mailing, language, symposium, variant),
                 lease=lease,
                 now=now,
                 boottime=boottime,
@@ -227,21 +288,31 @@ class Composer:
         mailing: Mailing,
         language: str,
         symposium: Symposium | None,
-        told: int | None,
+        variant: Variant,
     ) -> Form | None:
         """The mailing's compiled form in one language; None for one that breaks a rule.
 
-        A symposium that changed makes a new one, and so does each date that attendees were told before.
+        A symposium that changed makes a new one, and so does each date that attendees were told before,
+        each set of statements that readers of a digest are told of, and each text of a statement.
         """
         form = self._forms.get(key)
         if form is None:
             try:
                 content = read_content(
-                    session, self.house, mailing, language, symposium=symposium, told_generation=told
+                    session,
+                    self.house,
+                    mailing,
+                    language,
+                    symposium=symposium,
+                    variant=variant,
                 )
-                calendar = _has_calendar(mailing.kind, symposium)
                 form = build_form(
-                    self.house, mailing.kind, language, content, label=mailing.key, calendar=calendar
+                    self.house,
+                    mailing.kind,
+                    language,
+                    content,
+                    label=mailing.key,
+                    calendar=variant.manner.calendar,
                 )
             except REFUSALS as problem:
                 log.error("form-unfit", mailing=mailing.id, rule=type(problem).__name__)
@@ -253,25 +324,21 @@ class Composer:
         return form
 
 
+def _apart(slice_: Slice) -> tuple[Sequence[Candidate], Sequence[Candidate]]:
+    """The slice's digests, of which one mailing says different things to different people, and the rest."""
+    digests = slice_.around.digests
+    if digests is None:
+        return (), slice_.held
+    return [one for one in slice_.held if one.id in digests], [
+        one for one in slice_.held if one.id not in digests
+    ]
+
+
 def _form_key(
-    mailing: Mailing, language: str, told: int | None, symposium: Symposium | None
+    mailing: Mailing, language: str, variant: Variant, symposium: Symposium | None
 ) -> tuple[object, ...]:
     """What a compiled form is kept under: a symposium that changed, or a newly approved text, is another."""
-    return mailing.id, language, told, symposium.changed_at if symposium else mailing.facts.get(TEXTS)
-
-
-def _told(mailing: Mailing, symposium: Symposium | None, registration: Registration | None) -> int | None:
-    """The date this attendee heard of last, where the mail is about the difference."""
-    if mailing.kind is not MailingKind.CHANGE:
-        return None
-    told = registration.told_generation if registration else None
-    return told or int(mailing.facts.get("told_generation", 1))
-
-
-def _has_calendar(kind: MailingKind, symposium: Symposium | None) -> bool:
-    if symposium is None or not TRAITS[kind].calendar:
-        return False
-    return symposium.starts_at is not None
+    return mailing.id, language, variant, symposium.changed_at if symposium else mailing.facts.get(TEXTS)
 
 
 def build_form(
@@ -306,6 +373,7 @@ def _headers(house: House, kind: MailingKind, content: Content, label: str, *, t
         bulk=traits.bulk,
         auto_submitted=traits.auto_submitted,
         feedback_id=_feedback_id(label, list_key, kind) if traits.bulk else None,
+        in_reply_to=traits.answers,
         test=test,
     )
 

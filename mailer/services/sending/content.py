@@ -4,37 +4,41 @@ The facts are put into words here and rendered into a form; from then on nobody
 looks at the content again, each recipient only fills the form's slots.
 """
 
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
-from functools import lru_cache
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailer.db.mailings import Campaign, Mailing
 from mailer.db.people import Topic
-from mailer.db.programme import ReminderRule, Statement, StatementText, Symposium, SymposiumDate
-from mailer.messages import templates, words
+from mailer.db.programme import ReminderRule, Symposium, SymposiumDate
+from mailer.db.texts import OF_A_STATEMENT
+from mailer.messages import words
 from mailer.messages.catalogues import still_open
 from mailer.messages.facts import (
+    AskedFor,
     CampaignFacts,
     CancellationFacts,
     ChangeFacts,
     Facts,
     OptInFacts,
     RegistrationFacts,
+    RegistrationRequestFacts,
     ReminderFacts,
-    StatementFacts,
     SymposiumFacts,
+    WaitingListFacts,
     WelcomeFacts,
+    WithdrawalFacts,
 )
 from mailer.messages.slots import expand_placeholders
 from mailer.services.house import House
+from mailer.services.sending.invitation import has_day
+from mailer.services.sending.statement_content import digest_mail, statement_mail, topic_name
+from mailer.services.sending.variant import Variant
 from mailer.vocabulary import EndSource, MailingKind, Precision
 
 PLACEHOLDERS = frozenset({"first_name"})
-FALLBACK_LANGUAGE = "en"
 
 
 @dataclass(frozen=True)
@@ -52,17 +56,22 @@ def read_content(
     language: str,
     *,
     symposium: Symposium | None = None,
-    told_generation: int | None = None,
+    variant: Variant = Variant(),  # noqa: B008
 ) -> Content:
-    """Everything the mailing says in one language of the frame, to those who were told that date before.
+    """Everything the mailing says in one language of the frame to readers of one variant.
 
     `symposium` is the row as it was claimed: the words, the local time and the calendar part of one
     mail must speak of the same moment even if the symposium moves meanwhile.
     """
     topic = session.get(Topic, mailing.topic_id) if mailing.topic_id else None
     match mailing.kind:
-        case MailingKind.STATEMENT_ALERT:
-            return Content(_statement(session, house, mailing, _known(topic), language), topic)
+        case kind if kind in OF_A_STATEMENT:
+            return Content(
+                statement_mail(session, house, mailing, _known(topic), language, variant.text), topic
+            )
+        case MailingKind.DIGEST:
+            chosen = [statement_id for statement_id, _ in variant.statements]
+            return Content(digest_mail(session, house, mailing, _known(topic), language, chosen), topic)
         case MailingKind.CAMPAIGN:
             campaign = session.get_one(Campaign, mailing.campaign_id)
             return Content(campaign_facts(campaign, _known(topic), language), topic)
@@ -72,27 +81,10 @@ def read_content(
             return Content(WelcomeFacts(topic_names=(topic_name(_known(topic), language),)), topic)
         case _:
             known = symposium or session.get_one(Symposium, mailing.symposium_id)
-            return Content(_symposium_mail(session, house, mailing, known, language, told_generation), topic)
-
-
-def topic_name(topic: Topic, language: str) -> str:
-    """The topic's name in the language, else in English, else its key."""
-    return topic.names.get(language) or topic.names.get(FALLBACK_LANGUAGE) or topic.key
-
-
-def choose_language(wished: list[str]) -> str:
-    """The first of a person's languages that the frame speaks.
-
-    A regional wish is met by its language: fr-CA by fr.
-    """
-    tags = (tag for wish in wished for tag in (wish, wish.partition("-")[0]))
-    return next((tag for tag in tags if tag in templates.LANGUAGES), FALLBACK_LANGUAGE)
-
-
-@lru_cache(maxsize=1024)
-def language_of(wished: str) -> str:
-    """The same for a person's languages as they stand in their row: a JSON list."""
-    return choose_language(json.loads(wished))
+            manner = variant.manner
+            told = manner.told or known.generation
+            facts = _symposium_mail(session, house, mailing, known, language, told, manner.joining)
+            return Content(facts, topic)
 
 
 def campaign_facts(campaign: Campaign, topic: Topic, language: str) -> CampaignFacts:
@@ -112,59 +104,54 @@ def _known(topic: Topic | None) -> Topic:
     return topic
 
 
-def _statement(
-    session: Session, house: House, mailing: Mailing, topic: Topic, language: str
-) -> StatementFacts:
-    statement = session.get_one(Statement, mailing.statement_id)
-    text = text_for(session, statement, language)
-    return StatementFacts(
-        title=text.title,
-        published_on=statement.dated,
-        body=text.body,
-        body_language=text.language,
-        url=house.url("statements", statement.slug),
-        topic_name=topic_name(topic, language),
-        fallback=text.language != language,
-    )
-
-
-def text_for(session: Session, statement: Statement, language: str) -> StatementText:
-    """The newest text in the language, else in the statement's own."""
-    for wanted in (language, statement.language):
-        text = session.scalars(
-            select(StatementText)
-            .where(StatementText.statement_id == statement.id, StatementText.language == wanted)
-            .order_by(StatementText.version.desc())
-            .limit(1)
-        ).first()
-        if text is not None:
-            return text
-    raise LookupError(f"Statement {statement.id} has no text.")
-
-
 def _symposium_mail(
     session: Session,
     house: House,
     mailing: Mailing,
     symposium: Symposium,
     language: str,
-    told_generation: int | None,
+    told_generation: int,
+    joining: bool,
 ) -> Facts:
     facts = symposium_facts(house, symposium, language)
     match mailing.kind:
+        case MailingKind.REGISTRATION_REQUEST:
+            return RegistrationRequestFacts(symposia=_asked_for(session, mailing, symposium, language))
         case MailingKind.REGISTRATION_CONFIRMATION:
-            return RegistrationFacts(symposium=facts)
+            promoted = bool(mailing.facts.get("promoted"))
+            return RegistrationFacts(symposium=facts, joining=joining, promoted=promoted)
+        case MailingKind.WAITING_LIST:
+            return WaitingListFacts(symposium=_without_calendar(facts))
+        case MailingKind.WITHDRAWAL:
+            return WithdrawalFacts(
+                symposium=_without_calendar(facts), invited=bool(mailing.facts.get("invited"))
+            )
         case MailingKind.REMINDER:
             rule = session.get_one(ReminderRule, mailing.rule_id)
             return ReminderFacts(symposium=facts, lead=rule.key)
         case MailingKind.CHANGE:
-            told = _date_of(session, symposium.id, told_generation or symposium.generation)
+            told = _date_of(session, symposium.id, told_generation)
             old = _in_words(told.precision, told, language)
             return ChangeFacts(symposium=facts, old_when=old)
         case MailingKind.CANCELLATION:
             return CancellationFacts(symposium=facts, reason=mailing.facts.get("reason"))
         case _:
             raise LookupError(f"There is no content for a mailing of kind {mailing.kind}.")
+
+
+def _asked_for(session: Session, mailing: Mailing, first: Symposium, language: str) -> tuple[AskedFor, ...]:
+    """All the symposia that were asked for at once; the mailing itself belongs to the first."""
+    more = mailing.facts.get("more", [])
+    rows = session.scalars(select(Symposium).where(Symposium.id.in_(more)).order_by(Symposium.starts_at))
+    return tuple(
+        AskedFor(title=one.title, when=_in_words(one.precision, one, language), language=one.language)
+        for one in (first, *rows.unique())
+    )
+
+
+def _without_calendar(facts: SymposiumFacts) -> SymposiumFacts:
+    """For those who have no place: nothing that invites them to write it into their calendar."""
+    return replace(facts, calendar_url=None, end_assumed=False)
 
 
 def _date_of(session: Session, symposium_id: int, generation: int) -> SymposiumDate:
@@ -183,11 +170,12 @@ def symposium_facts(house: House, symposium: Symposium, language: str) -> Sympos
         when=_in_words(symposium.precision, symposium, language),
         offset=words.offset_words(symposium.starts_at, symposium.zone) if exact else None,  # type: ignore[arg-type]
         page_url=house.url("symposia", symposium.slug),
-        calendar_url=house.url("symposia", f"{symposium.slug}.ics") if symposium.day and exact else None,
+        calendar_url=house.url("symposia", f"{symposium.slug}.ics") if has_day(symposium) else None,
+        converter_url=house.url("time", symposium.slug) if exact else None,
         language=symposium.language,
         series=symposium.series.name if symposium.series else None,
         where=symposium.place,
-        end_assumed=symposium.end_source is EndSource.ASSUMED,
+        end_assumed=exact and symposium.end_source is EndSource.ASSUMED,
     )
 
 

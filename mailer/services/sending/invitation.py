@@ -4,42 +4,65 @@ from datetime import datetime, timedelta
 
 from mailer.db.programme import Symposium
 from mailer.messages.calendar import Calendar, CalendarEvent, Method, Status, itip
-from mailer.messages.catalogues import same_time
+from mailer.messages.catalogues import end_estimated, same_time, still_open
 from mailer.messages.words import reader_line
 from mailer.services.house import House
-from mailer.vocabulary import EndSource, SymposiumState
+from mailer.vocabulary import EndSource, Precision, SymposiumState
+
+
+def has_day(symposium: Symposium) -> bool:
+    """Whether a calendar can hold it: its day is known. A month or less becomes no entry anywhere."""
+    return symposium.starts_at is not None or (
+        symposium.precision is Precision.DATE and symposium.day is not None
+    )
 
 
 def calendar_event(
-    house: House, symposium: Symposium, *, sequence: int, stamped_at: datetime
+    house: House, symposium: Symposium, *, sequence: int, stamped_at: datetime, language: str
 ) -> CalendarEvent:
-    """The symposium as a calendar sees it; only for one whose hour is known."""
-    if symposium.starts_at is None:
-        raise ValueError("A symposium without an hour has no calendar entry.")
+    """The symposium as a calendar sees it, with remarks in the language; only for one whose day is known.
+
+    A day without an hour is a whole day, tentative until the hour is announced, and says so.
+    """
+    starts_at, whole_day = symposium.starts_at, symposium.starts_at is None
     cancelled = symposium.state is SymposiumState.CANCELLED
-    page = house.url("symposia", symposium.slug)
     return CalendarEvent(
         uid=symposium.uid,
         sequence=sequence,
         dtstamp=stamped_at,
-        starts_at=symposium.starts_at,
-        ends_at=symposium.starts_at + timedelta(minutes=symposium.minutes),
-        end_assumed=symposium.end_source is EndSource.ASSUMED,
+        starts_at=starts_at,
+        day=symposium.day if whole_day and has_day(symposium) else None,
+        ends_at=starts_at + timedelta(minutes=symposium.minutes) if starts_at else None,
+        end_assumed=not whole_day and symposium.end_source is EndSource.ASSUMED,
+        end_note=end_estimated(language),
         summary=symposium.title,
-        description=symposium.series.name if symposium.series else "",
+        description=_description(symposium, language),
         location=symposium.place or "",
-        url=page,
+        url=house.url("symposia", symposium.slug),
         organizer_name=house.settings.organisation,
         organizer_address=house.settings.from_address,
         status=Status.CANCELLED if cancelled else Status.CONFIRMED,
     )
 
 
+def _description(symposium: Symposium, language: str) -> str:
+    series = symposium.series.name if symposium.series else ""
+    remark = "" if symposium.starts_at else still_open(language, day_known=True)
+    return "\n\n".join(part for part in (series, remark) if part)
+
+
 def invitation(
-    house: House, symposium: Symposium, *, sequence: int, cancelled: bool, attendee: str, stamped_at: datetime
+    house: House,
+    symposium: Symposium,
+    *,
+    sequence: int,
+    cancelled: bool,
+    attendee: str,
+    stamped_at: datetime,
+    language: str,
 ) -> Calendar:
     """The iTIP object for one attendee: REQUEST, or CANCEL when the symposium is called off."""
-    event = calendar_event(house, symposium, sequence=sequence, stamped_at=stamped_at)
+    event = calendar_event(house, symposium, sequence=sequence, stamped_at=stamped_at, language=language)
     method = Method.CANCEL if cancelled else Method.REQUEST
     return Calendar(method=method, octets=itip(event, method, attendee=attendee))
 

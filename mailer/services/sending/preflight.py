@@ -1,6 +1,5 @@
 """Preflight: what can be known of an alert before its time: its readers, and that each form compiles."""
 
-import json
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -11,7 +10,9 @@ from mailer.db.mailings import Mailing
 from mailer.db.people import Subscriber, Subscription
 from mailer.services.house import House
 from mailer.services.sending.compose import build_form
-from mailer.services.sending.content import choose_language, read_content
+from mailer.services.sending.content import read_content
+from mailer.services.sending.texts import Text, language_of, text_ahead
+from mailer.services.sending.variant import Variant
 from mailer.vocabulary import SubscriptionState
 
 
@@ -29,15 +30,21 @@ class Preflight:
 def preflight(session: Session, house: House, mailing: Mailing) -> Preflight:
     """Count the readers and compile the form of each language they read. Raises FormError for the first
     that breaks a rule, LookupError for a statement without a text."""
-    languages = languages_of_readers(session, mailing)
-    for language in languages:
-        content = read_content(session, house, mailing, language)
+    languages: Counter[str] = Counter()
+    compiled: set[tuple[str, Text]] = set()
+    for wished, readers in wishes_of_readers(session, mailing).items():
+        language, text = language_of(wished), text_ahead(session, mailing, wished)
+        languages[language] += readers
+        if text is None or (language, text) in compiled:
+            continue
+        compiled.add((language, text))
+        content = read_content(session, house, mailing, language, variant=Variant(text=text))
         build_form(house, mailing.kind, language, content, label=mailing.key, calendar=False)
-    return Preflight(languages=languages)
+    return Preflight(languages=dict(sorted(languages.items())))
 
 
-def languages_of_readers(session: Session, mailing: Mailing) -> dict[str, int]:
-    """The confirmed readers of the mailing's topic by the language they are written to in."""
+def wishes_of_readers(session: Session, mailing: Mailing) -> dict[str, int]:
+    """The confirmed readers of the mailing's topic by their lists of languages, as JSON."""
     wishes = session.execute(
         select(cast(Subscriber.languages, String), func.count())
         .join(Subscription, Subscription.subscriber_id == Subscriber.id)
@@ -48,7 +55,4 @@ def languages_of_readers(session: Session, mailing: Mailing) -> dict[str, int]:
         )
         .group_by(cast(Subscriber.languages, String))
     )
-    found: Counter[str] = Counter()
-    for wish, count in wishes:
-        found[choose_language(json.loads(wish or "[]"))] += count
-    return dict(sorted(found.items()))
+    return {wish or "[]": count for wish, count in wishes}

@@ -16,7 +16,8 @@ from mailer.services.incidents import close_incident, raise_incident
 from mailer.services.sending.claim import claim
 from mailer.services.sending.compose import Composer
 from mailer.services.sending.gate import as_if
-from mailer.services.sending.preflight import languages_of_readers
+from mailer.services.sending.preflight import wishes_of_readers
+from mailer.services.sending.texts import language_of
 from mailer.smtp.letter import Lease, Letter
 
 COMPOSED = 20  # letters composed and thrown away
@@ -56,17 +57,21 @@ def rehearse(
     with house.database.read() as session:
         mailings = opening_at(session, moment)
         forms = {
-            (mailing.id, language): composer.prepare(session, mailing, language)
+            (mailing.id, wished): composer.prepare(session, mailing, wished)
             for mailing in mailings
-            for language in languages_of_readers(session, mailing)
+            for wished in wishes_of_readers(session, mailing)
         }
     _tell(house, forms, moment)
-    return Rehearsed(mailings=len(mailings), languages=len(forms), domains=tuple(dict.fromkeys(domains)))
+    return Rehearsed(
+        mailings=len(mailings),
+        languages=len({language_of(wished) for _, wished in forms}),
+        domains=tuple(dict.fromkeys(domains)),
+    )
 
 
 def _tell(house: House, forms: dict[tuple[int, str], bool], moment: datetime) -> None:
     """A form that cannot be compiled is an incident while there is still time to mend the text."""
-    unfit = {mailing: language for (mailing, language), fit in forms.items() if not fit}
+    unfit = {mailing: language_of(wished) for (mailing, wished), fit in forms.items() if not fit}
     with house.database.write() as session:
         for mailing in {mailing for mailing, _ in forms}:
             key = f"embargo-form:{mailing}"

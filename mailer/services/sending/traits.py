@@ -16,7 +16,8 @@ class Traits:
     bulk: bool  # Precedence: list
     unsubscribe: bool  # carries the List-Unsubscribe pair
     auto_submitted: bool
-    calendar: bool = False  # carries an iTIP part when the hour is known
+    calendar: bool = False  # carries an iTIP part for whom invitation.py says
+    answers: bool = False  # In-Reply-To names the alert that this person got
 
 
 _RETRY, _HOLD = DoubtPolicy.RETRY, DoubtPolicy.HOLD
@@ -26,10 +27,25 @@ TRAITS: dict[MailingKind, Traits] = {
     MailingKind.OPT_IN: Traits(
         rank=0, policy=_RETRY, lifetime=_DAY, bulk=False, unsubscribe=False, auto_submitted=True
     ),
+    MailingKind.REGISTRATION_REQUEST: Traits(
+        rank=0, policy=_RETRY, lifetime=_DAY, bulk=False, unsubscribe=False, auto_submitted=True
+    ),
     MailingKind.REGISTRATION_CONFIRMATION: Traits(
         rank=0,
         policy=_RETRY,
         lifetime=_DAY,
+        bulk=False,
+        unsubscribe=False,
+        auto_submitted=True,
+        calendar=True,
+    ),
+    MailingKind.WAITING_LIST: Traits(
+        rank=0, policy=_RETRY, lifetime=_DAY, bulk=False, unsubscribe=False, auto_submitted=True
+    ),
+    MailingKind.WITHDRAWAL: Traits(
+        rank=0,
+        policy=_RETRY,
+        lifetime=3 * _DAY,
         bulk=False,
         unsubscribe=False,
         auto_submitted=True,
@@ -61,6 +77,36 @@ TRAITS: dict[MailingKind, Traits] = {
     ),
     MailingKind.STATEMENT_ALERT: Traits(
         rank=40, policy=_HOLD, lifetime=3 * _DAY, bulk=True, unsubscribe=True, auto_submitted=False
+    ),
+    MailingKind.DIGEST: Traits(
+        rank=40, policy=_HOLD, lifetime=3 * _DAY, bulk=True, unsubscribe=True, auto_submitted=False
+    ),
+    MailingKind.CORRECTION: Traits(
+        rank=40,
+        policy=_HOLD,
+        lifetime=3 * _DAY,
+        bulk=True,
+        unsubscribe=True,
+        auto_submitted=False,
+        answers=True,
+    ),
+    MailingKind.RETRACTION: Traits(
+        rank=40,
+        policy=_HOLD,
+        lifetime=3 * _DAY,
+        bulk=True,
+        unsubscribe=True,
+        auto_submitted=False,
+        answers=True,
+    ),
+    MailingKind.TRANSLATION: Traits(
+        rank=45,
+        policy=_HOLD,
+        lifetime=3 * _DAY,
+        bulk=True,
+        unsubscribe=True,
+        auto_submitted=False,
+        answers=True,
     ),
     MailingKind.CAMPAIGN: Traits(
         rank=50, policy=_HOLD, lifetime=3 * _DAY, bulk=True, unsubscribe=True, auto_submitted=False

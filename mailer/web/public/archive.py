@@ -37,7 +37,8 @@ def statements_feed(request: Request, visit: Visiting) -> Response:
 @page(router, "/statements/{slug}")
 def statement(visit: Visiting, slug: str, text: str = "") -> Response:
     with visit.house.database.read() as session:
-        found = public.statement(session, slug, text or visit.language, visit.now)
+        zone = visit.house.settings.zone
+        found = public.statement(session, slug, text or visit.language, visit.now, zone=zone)
     if found is None:
         raise HTTPException(404)
     return visit.page("statement.html", statement=found, chosen=bool(text))

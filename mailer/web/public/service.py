@@ -12,7 +12,8 @@ from mailer.web.site import Visiting
 
 router = APIRouter()
 
-ROBOTS = "User-agent: *\nDisallow: /c/\nDisallow: /inbox\nDisallow: /p/\nDisallow: /u/\n"
+BEHIND_TOKENS = ("/attend/", "/c/", "/inbox", "/j/", "/p/", "/r/", "/u/")
+ROBOTS = "User-agent: *\n" + "".join(f"Disallow: {path}\n" for path in BEHIND_TOKENS)
 
 
 @page(router, "/help")

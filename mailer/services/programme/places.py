@@ -1,0 +1,200 @@
+"""Places: who has one, who waits for one, who gives one back and who moves up.
+
+Every function works under the symposium's lock (`symposia.lock`), so that two who come
+at once are counted one after the other and there is never one too many.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from mailer.db.mailings import REACHED, Delivery, Mailing
+from mailer.db.people import Subscriber
+from mailer.db.programme import Registration, Symposium
+from mailer.services.house import House
+from mailer.services.programme import reminders
+from mailer.services.programme.symposia import lock
+from mailer.services.sending.announce import Announcement, announce
+from mailer.services.sending.traits import TRAITS
+from mailer.vocabulary import DeliveryState, MailingKind, RegistrationState, SymposiumState
+
+_PERHAPS = REACHED | {DeliveryState.CLAIMED, DeliveryState.IN_DOUBT}  # their calendar may hold it
+
+
+def count(session: Session, symposium: Symposium, state: RegistrationState) -> int:
+    """How many registrations of the symposium are in this state."""
+    return (
+        session.scalar(
+            select(func.count())
+            .select_from(Registration)
+            .where(Registration.symposium_id == symposium.id, Registration.state == state)
+        )
+        or 0
+    )
+
+
+def free(session: Session, symposium: Symposium) -> int | None:
+    """Places that nobody has, 0 when more have one than there are now; None without a limit."""
+    if symposium.capacity is None:
+        return None
+    return max(0, symposium.capacity - count(session, symposium, RegistrationState.CONFIRMED))
+
+
+def has_begun(symposium: Symposium, now: datetime) -> bool:
+    """True once its start is past; a symposium without an hour has not begun as far as is known."""
+    return symposium.starts_at is not None and symposium.starts_at <= now
+
+
+def seat(
+    session: Session,
+    house: House,
+    symposium: Symposium,
+    registration: Registration,
+    now: datetime,
+    *,
+    mail: bool = True,
+) -> bool:
+    """Give a place, or one on the waiting list behind those who wait; False when there is neither.
+
+    `mail`: the attendee is told of it. Who comes back after a withdrawal raises their calendar's number.
+    """
+    move_up(session, house, symposium, now)
+    room = free(session, symposium)
+    if room == 0 and not symposium.waiting_list:
+        return False
+    if registration.sequence_bump:
+        registration.sequence_bump += 1
+    if room == 0:
+        registration.state, registration.registered_at = RegistrationState.WAITING, now
+        session.flush()
+        if mail:
+            _tell(session, house, registration, MailingKind.WAITING_LIST, "waiting", now)
+        return True
+    _confirm(session, house, symposium, registration, now, mail=mail)
+    return True
+
+
+def _confirm(
+    session: Session,
+    house: House,
+    symposium: Symposium,
+    registration: Registration,
+    now: datetime,
+    *,
+    mail: bool,
+    promoted: bool = False,
+) -> None:
+    registration.state, registration.registered_at = RegistrationState.CONFIRMED, now
+    session.flush()
+    reminders.join(session, symposium, registration.id, now)
+    if mail:
+        facts: dict[str, object] = {"promoted": True} if promoted else {}
+        kind = MailingKind.REGISTRATION_CONFIRMATION
+        _tell(session, house, registration, kind, "confirmation", now, facts)
+
+
+def give_back(
+    session: Session,
+    house: House,
+    symposium: Symposium,
+    registration: Registration,
+    now: datetime,
+    *,
+    mail: bool = True,
+) -> None:
+    """Withdraw a registration: its place goes to whoever waits longest, in this same transaction.
+
+    The calendar's CANCEL goes to this person alone, and only when an invitation may have reached them.
+    """
+    before = registration.state
+    if before is RegistrationState.WITHDRAWN:
+        return
+    registration.state, registration.registered_at = RegistrationState.WITHDRAWN, now
+    registration.sequence_bump += 1
+    session.flush()
+    if mail and before is not RegistrationState.PENDING:
+        facts: dict[str, object] = {"invited": _was_invited(session, registration)}
+        _tell(session, house, registration, MailingKind.WITHDRAWAL, "withdrawal", now, facts)
+    move_up(session, house, symposium, now)
+
+
+def _was_invited(session: Session, registration: Registration) -> bool:
+    with_calendar = [kind for kind, traits in TRAITS.items() if traits.calendar]
+    return (
+        session.scalar(
+            select(Delivery.id)
+            .join(Mailing, Mailing.id == Delivery.mailing_id)
+            .where(
+                Delivery.registration_id == registration.id,
+                Delivery.state.in_(_PERHAPS),
+                Mailing.kind.in_(with_calendar),
+            )
+            .limit(1)
+        )
+        is not None
+    )
+
+
+def move_up(session: Session, house: House, symposium: Symposium, now: datetime) -> int:
+    """Give free places to those who wait, the longest waiting first; returns how many. None after the start.
+
+    Who cannot be mailed keeps their place in the queue and is passed over: nobody could tell them.
+    """
+    if symposium.state is not SymposiumState.ANNOUNCED or has_begun(symposium, now):
+        return 0
+    room = free(session, symposium)
+    if room == 0:
+        return 0
+    next_ones = session.scalars(
+        select(Registration)
+        .join(Subscriber, Subscriber.id == Registration.subscriber_id)
+        .where(
+            Registration.symposium_id == symposium.id,
+            Registration.state == RegistrationState.WAITING,
+            Subscriber.suppressed.is_(None),
+        )
+        .order_by(Registration.registered_at, Registration.id)
+        .limit(room)
+    ).all()
+    for registration in next_ones:
+        _confirm(session, house, symposium, registration, now, mail=True, promoted=True)
+    return len(next_ones)
+
+
+def move_up_everywhere(house: House, now: datetime) -> int:
+    """What a lost moment left undone: each symposium in whose queue somebody waits is looked at once."""
+    with house.database.read() as session:
+        waited_for = session.scalars(
+            select(Registration.symposium_id)
+            .where(Registration.state == RegistrationState.WAITING)
+            .distinct()
+            .order_by(Registration.symposium_id)
+        ).all()
+    moved = 0
+    for symposium_id in waited_for:
+        with house.database.write() as session:
+            symposium = session.get_one(Symposium, symposium_id)
+            lock(session, symposium)
+            moved += move_up(session, house, symposium, now)
+    return moved
+
+
+def _tell(
+    session: Session,
+    house: House,
+    registration: Registration,
+    kind: MailingKind,
+    word: str,
+    now: datetime,
+    facts: dict[str, object] | None = None,
+) -> None:
+    # One mail per coming and going: the number in the key rises with each, and announcing twice is once.
+    announcement = Announcement(
+        key=f"registration:{registration.id}:{word}:{registration.sequence_bump}",
+        kind=kind,
+        symposium_id=registration.symposium_id,
+        registration_id=registration.id,
+        facts=facts or {},
+    )
+    announce(session, house, announcement, now)

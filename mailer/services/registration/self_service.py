@@ -1,0 +1,148 @@
+"""Self-service: what an attendee sees and changes of one registration by the link in their mail.
+
+The link is the key, so it opens one registration and nothing else. Looking changes
+nothing; once the symposium is over nothing can be changed any more.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from mailer.db.mailings import Mailing
+from mailer.db.people import Subscriber
+from mailer.db.programme import Registration
+from mailer.messages.templates import LANGUAGES
+from mailer.messages.tokens import Purpose, read
+from mailer.messages.when import is_zone
+from mailer.services.house import House
+from mailer.services.programme import places, public
+from mailer.services.programme.public import SymposiumPage
+from mailer.services.programme.symposia import lock
+from mailer.services.registration import details
+from mailer.services.registration.details import Details
+from mailer.services.registration.questions import Question, read_questions
+from mailer.services.sending.announce import Announcement, announce
+from mailer.vocabulary import MailingKind, RegistrationState, SymposiumState
+
+AGAIN = timedelta(hours=24)
+MOST_AGAIN = 3  # copies of the invitation within that time
+
+KIND_OF_COPY = {
+    RegistrationState.CONFIRMED: MailingKind.REGISTRATION_CONFIRMATION,
+    RegistrationState.WAITING: MailingKind.WAITING_LIST,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Own:
+    """What an attendee's own page shows. `told` is what they answered themselves."""
+
+    symposium: SymposiumPage
+    state: RegistrationState
+    languages: tuple[str, ...]
+    zone: str | None
+    changeable: bool
+    told: Details = field(repr=False)
+    questions: tuple[Question, ...] = ()
+
+
+def look(session: Session, house: House, token: str, now: datetime) -> Own | None:
+    """One registration as its owner sees it; None for a forged link and for an erased person."""
+    registration = _find(session, house, token)
+    if registration is None:
+        return None
+    person = session.get_one(Subscriber, registration.subscriber_id)
+    return Own(
+        symposium=public.page_of(registration.symposium, now),
+        state=registration.state,
+        languages=tuple(registration.languages or person.languages),
+        zone=registration.zone or person.zone,
+        changeable=_is_changeable(registration, now),
+        told=details.read(house, registration),
+        questions=read_questions(registration.symposium.form_fields),
+    )
+
+
+def _is_changeable(registration: Registration, now: datetime) -> bool:
+    symposium = registration.symposium
+    return (
+        registration.state in KIND_OF_COPY
+        and symposium.state is SymposiumState.ANNOUNCED
+        and not public.page_of(symposium, now).over
+    )
+
+
+def cancel(session: Session, house: House, token: str, now: datetime) -> bool:
+    """Withdraw: confirmed by mail, and the place goes to whoever waits. Doing it twice is doing it once."""
+    registration = _find(session, house, token)
+    if registration is None:
+        return False
+    lock(session, registration.symposium)
+    session.refresh(registration)
+    if not _is_changeable(registration, now):
+        return False
+    places.give_back(session, house, registration.symposium, registration, now)
+    return True
+
+
+def change(session: Session, house: House, token: str, *, language: str, zone: str, now: datetime) -> bool:
+    """Save language and zone for this symposium's mails. What is unknown leaves the old choice."""
+    registration = _find(session, house, token)
+    if registration is None or not _is_changeable(registration, now):
+        return False
+    if language in LANGUAGES:
+        person = session.get_one(Subscriber, registration.subscriber_id)
+        wished = registration.languages or person.languages
+        registration.languages = [language, *(one for one in wished if one != language)]
+    if zone and is_zone(zone):
+        registration.zone = zone
+    return True
+
+
+def again(session: Session, house: House, token: str, now: datetime) -> bool:
+    """Mail the invitation once more, a few times a day at most."""
+    registration = _find(session, house, token)
+    if registration is None or not _is_changeable(registration, now):
+        return False
+    return send_again(session, house, registration, now)
+
+
+def send_again(
+    session: Session,
+    house: House,
+    registration: Registration,
+    now: datetime,
+    *,
+    joining: bool = False,
+    most: int = MOST_AGAIN,
+) -> bool:
+    """Send an attendee what they were told of their place once more; False beyond `most` in a day.
+
+    `joining`: with the way into the room also when the start is far, because the old one was shut.
+    """
+    kind = KIND_OF_COPY.get(registration.state)
+    if kind is None:
+        return False
+    copies = (Mailing.registration_id == registration.id) & Mailing.key.like(
+        f"registration:{registration.id}:again:%"
+    )
+    number = session.scalar(select(func.count()).where(copies)) or 0
+    lately = session.scalar(select(func.count()).where(copies, Mailing.created_at > now - AGAIN)) or 0
+    if lately >= most and not joining:
+        return False
+    announcement = Announcement(
+        key=f"registration:{registration.id}:again:{number + 1}",
+        kind=kind,
+        symposium_id=registration.symposium_id,
+        registration_id=registration.id,
+        facts={"joining": True} if joining else {},
+    )
+    announce(session, house, announcement, now)
+    return True
+
+
+def _find(session: Session, house: House, token: str) -> Registration | None:
+    numbers = read(house.tokens, Purpose.REGISTRATION, token, 1)
+    return session.get(Registration, numbers[0]) if numbers else None
