@@ -69,8 +69,8 @@ class Person:
     languages: tuple[str, ...]
     topics: tuple[str, ...]
     zone: str | None
-    others: Mapping[str, str] = field(default_factory=dict, repr=False)  # further columns, as they stand
     frequency: Frequency = Frequency.AT_ONCE
+    others: Mapping[str, str] = field(default_factory=dict, repr=False)  # further columns, as they stand
 
 
 @dataclass(frozen=True, kw_only=True)
