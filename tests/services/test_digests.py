@@ -294,6 +294,7 @@ def test_what_is_not_public_is_never_told(
     with house.database.write() as session:
         session.execute(update(Statement).where(Statement.id == withdrawn).values(state=StatementState.DRAFT))
         text = session.scalars(select(StatementText).where(StatementText.statement_id == stays)).one()
+        session.get_one(Statement, stays).version = 2
         session.add(
             StatementText(
                 statement_id=stays,
