@@ -293,6 +293,7 @@ def test_what_is_not_public_is_never_told(
     digests.plan_all(house, hands.now)
     with house.database.write() as session:
         session.execute(update(Statement).where(Statement.id == withdrawn).values(state=StatementState.DRAFT))
+        session.execute(update(Statement).where(Statement.id == stays).values(version=2))
         text = session.scalars(select(StatementText).where(StatementText.statement_id == stays)).one()
         session.get_one(Statement, stays).version = 2
         session.add(
