@@ -119,7 +119,7 @@ def held_counts(session: Session, today: date) -> dict[int, int]:
         )
         .group_by(SourceItem.source_id)
     )
-    return {source_id: count for source_id, count in session.execute(waiting)}
+    return dict(session.execute(waiting).tuples().all())
 
 
 def pause(session: Session, source: Source, *, actor: str, now: datetime) -> None:
