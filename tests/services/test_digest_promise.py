@@ -96,7 +96,7 @@ class Story:
                 )
             )
             session.flush()
-            statements.publish(session, self.house, statement, actor="test", now=self.hands.now)
+            statements.publish(session, self.house, statement, actor="test", now=self.hands.now, anyway=True)
         if at_once:
             self.expand()
 

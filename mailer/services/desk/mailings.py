@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
-from mailer.db import receipts, texts
+from mailer.db import readers, receipts
 from mailer.db.audience import UNFINISHED, Books, books
 from mailer.db.mailings import WAITING, Delivery, Mailing
 from mailer.db.receipts import Receipt
@@ -147,7 +147,7 @@ def _with_a_text_that_holds(
     session: Session, mailing: Mailing, delivery_id: int | None
 ) -> list[ColumnElement[bool]]:
     """What was corrected or retracted since is never sent again; refuses when nothing else is in doubt."""
-    outdated = texts.outdated(session, mailing)
+    outdated = readers.outdated(session, mailing)
     if outdated is None:
         return []
     doubtful = select(Delivery.id).where(

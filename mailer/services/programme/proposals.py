@@ -86,11 +86,12 @@ def _edit_statement(session: Session, proposal: Proposal, now: datetime) -> None
     old, changes = _latest(statement), proposal.changes
     if "published_on" in changes:
         statement.dated = date.fromisoformat(changes["published_on"][1])
+    statement.version = old.version + 1
     session.add(
         StatementText(
             statement_id=statement.id,
             language=old.language,
-            version=old.version + 1,
+            version=statement.version,
             title=changes["title"][1] if "title" in changes else old.title,
             body=changes["body"][1] if "body" in changes else old.body,
             created_at=now,

@@ -22,8 +22,8 @@ from mailer import failpoints
 from mailer.db.mailings import Mailing
 from mailer.db.outbox import Candidate
 from mailer.db.programme import Registration, Symposium
+from mailer.db.readers import Original
 from mailer.db.seal import ADDRESS, NAME, SealBroken
-from mailer.db.texts import Original
 from mailer.failpoints import Failpoint
 from mailer.keys import KeyRingError
 from mailer.messages import templates
