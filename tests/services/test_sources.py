@@ -328,7 +328,7 @@ def test_an_edited_statement_is_a_proposal_and_alerts_nobody(
         proposals.accept(session, house, proposals.find(session, proposal.id), actor="t", now=NOON)
     with house.database.read() as session:
         (statement,) = session.scalars(select(Statement))
-        assert [text.version for text in statement.texts] == [1, 2]
+        assert [text.version for text in statement.texts] == [1, statement.version] == [1, 2]
     assert one.taken().proposals == 0
     assert count(house, Mailing) == 0
 
