@@ -138,6 +138,17 @@ def test_the_first_read_marks_all_as_seen_and_later_ones_are_drafts(
     assert one.row.kind is SourceKind.FEED
 
 
+def test_what_was_only_seen_stays_so_when_its_words_change(
+    house: House, server: WebServer, watch: Callable[..., Watch]
+) -> None:
+    server.pages["/feed"] = rss(1)
+    one = watch("/feed")
+    one.taken()
+    server.pages["/feed"] = rss(1, words="A typing error is mended.")
+    assert one.taken() == Taken(seen=1)
+    assert count(house, Statement) == 0
+
+
 def test_statements_that_are_there_already_can_be_asked_for(
     house: House, server: WebServer, watch: Callable[..., Watch]
 ) -> None:
