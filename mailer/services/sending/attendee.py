@@ -4,8 +4,11 @@ import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
 from mailer.db.mailings import Mailing
-from mailer.db.programme import Registration, Symposium
+from mailer.db.programme import Registration, Symposium, SymposiumDate
 from mailer.services.house import House
 from mailer.services.sending.content import language_of
 from mailer.services.sending.invitation import has_day
@@ -20,12 +23,13 @@ CANCELS = frozenset({MailingKind.CANCELLATION, MailingKind.WITHDRAWAL})
 class Manner:
     """How a mailing speaks to an attendee; attendees of one manner and language share a form.
 
-    `told` is the date they heard of last, where the mail is about the difference.
+    `told` is the date they heard of last, where the mail or its calendar part is about the difference.
+    `invited`: the mail brings an entry for their calendar or takes it back, where there is a day for one.
     """
 
     told: int | None = None
     joining: bool = False
-    calendar: bool = False
+    invited: bool = False
 
 
 def manner_of(
@@ -35,17 +39,19 @@ def manner_of(
     if symposium is None:
         return Manner()
     return Manner(
-        told=_told(mailing, registration),
+        told=_told(mailing, symposium, registration),
         joining=_joining(mailing, symposium, now),
-        calendar=has_calendar(mailing, symposium, registration),
+        invited=_invited(mailing, registration),
     )
 
 
-def _told(mailing: Mailing, registration: Registration | None) -> int | None:
+def _told(mailing: Mailing, symposium: Symposium, registration: Registration | None) -> int | None:
+    heard = registration.told_generation if registration else None
+    if mailing.kind in CANCELS and not has_day(symposium):
+        return heard  # their calendar may hold a day that the symposium itself no longer has
     if mailing.kind is not MailingKind.CHANGE:
         return None
-    told = registration.told_generation if registration else None
-    return told or int(mailing.facts.get("told_generation", 1))
+    return heard or int(mailing.facts.get("told_generation", 1))
 
 
 def _joining(mailing: Mailing, symposium: Symposium, now: datetime) -> bool:
@@ -55,9 +61,24 @@ def _joining(mailing: Mailing, symposium: Symposium, now: datetime) -> bool:
     return near or bool(mailing.facts.get("joining"))
 
 
-def has_calendar(mailing: Mailing, symposium: Symposium, registration: Registration | None) -> bool:
-    """Whether the mail carries an invitation or takes one back (RFC 5546: CANCEL follows a REQUEST)."""
-    if registration is None or not TRAITS[mailing.kind].calendar or not has_day(symposium):
+def withdrawn_date(session: Session, symposium: Symposium | None, manner: Manner) -> SymposiumDate | None:
+    """The date this attendee's calendar holds, where the symposium itself has no day any more.
+
+    Its entry has to be taken back: no calendar can hold what has only a month.
+    """
+    if symposium is None or not manner.invited or manner.told is None or has_day(symposium):
+        return None
+    told = session.scalars(
+        select(SymposiumDate).where(
+            SymposiumDate.symposium_id == symposium.id, SymposiumDate.generation == manner.told
+        )
+    ).one_or_none()
+    return told if told is not None and has_day(told) else None
+
+
+def _invited(mailing: Mailing, registration: Registration | None) -> bool:
+    """RFC 5546: a REQUEST goes to whoever holds a place, and a CANCEL follows a REQUEST."""
+    if registration is None or not TRAITS[mailing.kind].calendar:
         return False
     if mailing.kind is MailingKind.WITHDRAWAL:
         return bool(mailing.facts.get("invited"))

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from mailer import failpoints
 from mailer.db.mailings import Mailing
 from mailer.db.outbox import Candidate
-from mailer.db.programme import Registration, Symposium
+from mailer.db.programme import Registration, Symposium, SymposiumDate
 from mailer.db.seal import ADDRESS, NAME, SealBroken
 from mailer.failpoints import Failpoint
 from mailer.keys import KeyRingError
@@ -30,10 +30,10 @@ from mailer.messages.form import Form, compile_form
 from mailer.messages.headers import MailingHeaders
 from mailer.messages.tokens import message_id, return_address
 from mailer.services.house import House
-from mailer.services.sending.attendee import CANCELS, Manner, language_for, links, manner_of
+from mailer.services.sending.attendee import CANCELS, Manner, language_for, links, manner_of, withdrawn_date
 from mailer.services.sending.claim import Slice
 from mailer.services.sending.content import Content, read_content
-from mailer.services.sending.invitation import invitation, local_time
+from mailer.services.sending.invitation import has_day, invitation, local_time
 from mailer.services.sending.settle import GIVEN_BACK, UNFIT
 from mailer.services.sending.traits import TRAITS
 from mailer.smtp.letter import Lease, Letter
@@ -57,6 +57,7 @@ class Frame:
     symposium: Symposium | None
     language: str
     calendar: bool  # its letters carry an invitation, or take one back
+    stood_on: SymposiumDate | None  # the date their entries stand on, where it was withdrawn
     form: Form | None  # None: it could not be compiled, and none of its letters can be
     lease: Lease
     now: datetime
@@ -162,10 +163,11 @@ class Mail:
             frame.house,
             symposium,
             sequence=symposium.sequence + registration.sequence_bump,
-            cancelled=frame.mailing.kind in CANCELS,
+            cancelled=frame.mailing.kind in CANCELS or frame.stood_on is not None,
             attendee=address,
             stamped_at=self.candidate.created_at,
             language=frame.language,
+            stood_on=frame.stood_on,
         )
 
 
@@ -209,13 +211,16 @@ class Composer:
         manner = manner_of(mailing, symposium, registration, now)
         key = (mailing.id, language, manner, symposium.changed_at if symposium else None)
         if key not in frames:
+            stood_on = withdrawn_date(session, symposium, manner)
+            calendar = manner.invited and symposium is not None and has_day(stood_on or symposium)
             frames[key] = Frame(
                 house=self.house,
                 mailing=mailing,
                 symposium=symposium,
                 language=language,
-                calendar=manner.calendar,
-                form=self._form(session, key, mailing, language, symposium, manner),
+                calendar=calendar,
+                stood_on=stood_on,
+                form=self._form(session, key, mailing, language, symposium, manner, calendar=calendar),
                 lease=lease,
                 now=now,
                 boottime=boottime,
@@ -230,6 +235,8 @@ class Composer:
         language: str,
         symposium: Symposium | None,
         manner: Manner,
+        *,
+        calendar: bool,
     ) -> Form | None:
         """The mailing's compiled form in one language; None for one that breaks a rule.
 
@@ -248,7 +255,7 @@ class Composer:
                     joining=manner.joining,
                 )
                 form = build_form(
-                    self.house, mailing.kind, language, content, label=mailing.key, calendar=manner.calendar
+                    self.house, mailing.kind, language, content, label=mailing.key, calendar=calendar
                 )
             except REFUSALS as problem:
                 log.error("form-unfit", mailing=mailing.id, rule=type(problem).__name__)
