@@ -10,13 +10,15 @@ import base64
 import datetime as dt
 import hashlib
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
+    NoEncryption,
+    PrivateFormat,
     PublicFormat,
     load_pem_private_key,
 )
@@ -50,7 +52,7 @@ _SIGNATURE_LINE = 72
 _FROM_DOMAIN = re.compile(rb"@([A-Za-z0-9.-]+)>?$")
 _SELECTOR = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
 _FIELD_NAME = re.compile(rb"[!-9;-~]+")
-_BLANKS = re.compile(rb"[ \t]+")
+_FIELD_END = re.compile(rb"\r\n(?![ \t])")
 _OF_ONE_MAIL = (b"To:", b"Subject:", b"Message-ID:", b"Date:", b"List-Unsubscribe:")
 _LONG_BLANKS = re.compile(rb"[ \t]{2,}|\t")
 
@@ -59,10 +61,24 @@ class NotSignable(ValueError):
     """These bytes or this key cannot be signed; the message says why and what to do."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Field:
+class _Field(NamedTuple):
     name: str
     canonical: bytes  # relaxed (RFC 6376 3.4.2), without its line end
+
+
+class _Plan(NamedTuple):
+    """Which fields are signed, for all mails with the same header names in the same order."""
+
+    places: tuple[int, ...]  # of the fields, in the order of `h=`
+    senders: tuple[int, ...]  # where From stands
+    names: str  # `h=`, folded
+
+
+class Unsigned(NamedTuple):
+    """A signature header without its signature, and what has to be signed: SHA-256 of the signed text."""
+
+    header: bytes
+    digest: bytes
 
 
 class Signer:
@@ -104,29 +120,61 @@ class Signer:
         Raises NotSignable for bytes that are not final (a bare CR or LF), have no single From,
         or whose From domain is neither the signing domain nor below it (DMARC would fail).
         """
+        unsigned = self.prepare(data, signed_at=signed_at, canonical=canonical)
+        return self.finish(data, unsigned, self.signature(unsigned.digest))
+
+    def prepare(self, data: bytes, *, signed_at: dt.datetime, canonical: bool = False) -> Unsigned:
+        """The first half of `sign`: all but the signature itself, which may then be made elsewhere."""
         if signed_at.utcoffset() is None:
             raise NotSignable("the time of signing needs a zone")
         fields, body = _taken_apart(data, canonical=canonical)
-        self._check_from(fields)
-        names, folded_names = _names_to_sign(tuple(field.name for field in fields))
-        body_hash = base64.b64encode(hashlib.sha256(relaxed_body(body)).digest()).decode("ascii")
-        head = f"{self._fixed}t={int(signed_at.timestamp())};\r\n{folded_names};\r\n"
-        unsigned = f"DKIM-Signature: {head} bh={body_hash};\r\n b=".encode("ascii")
-        signed_text = b"\r\n".join([*_chosen(fields, names), _relaxed_field(unsigned).canonical])
-        signature = self._key.sign(signed_text, padding.PKCS1v15(), hashes.SHA256())
-        return unsigned + _folded_signature(signature) + b"\r\n" + data
+        plan = _plan(tuple([field.name for field in fields]))
+        self._check_from([fields[place].canonical for place in plan.senders])
+        header, relaxed = _signature_head(self._fixed, int(signed_at.timestamp()), plan.names)
+        body_hash = base64.b64encode(hashlib.sha256(relaxed_body(body)).digest())
+        chosen = [fields[place].canonical for place in plan.places]
+        signed_text = b"\r\n".join([*chosen, relaxed + body_hash + b"; b="])
+        return Unsigned(header + body_hash + b";\r\n b=", hashlib.sha256(signed_text).digest())
 
-    def _check_from(self, fields: list[_Field]) -> None:
-        senders = [field for field in fields if field.name == "from"]
+    def signature(self, digest: bytes) -> bytes:
+        """The RSA signature of a digest: nearly all of what signing costs."""
+        return self._key.sign(digest, padding.PKCS1v15(), utils.Prehashed(hashes.SHA256()))
+
+    def finish(self, data: bytes, unsigned: Unsigned, signature: bytes) -> bytes:
+        """The second half of `sign`: the bytes that `prepare` was given, with their signature before them."""
+        return b"".join((unsigned.header, _folded_signature(signature), b"\r\n", data))
+
+    @property
+    def signature_octets(self) -> int:
+        """How long each signature is."""
+        return (self._key.key_size + 7) // 8
+
+    def private_key(self) -> bytes:
+        """The key itself (PKCS #8, DER), for a process that signs in this one's stead; never for a file."""
+        return self._key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+
+    def _check_from(self, senders: list[bytes]) -> None:
         if len(senders) != 1:
             raise NotSignable(f"a mail has exactly one From header to be signed, this one has {len(senders)}")
-        found = _FROM_DOMAIN.search(senders[0].canonical)
-        sender_domain = found.group(1).decode("ascii").lower() if found else ""
+        sender_domain = _domain_of(senders[0])
         if sender_domain != self.domain and not sender_domain.endswith(f".{self.domain}"):
             raise NotSignable(
                 f"From is not at the signing domain {self.domain}: sign with a key of the From domain, "
                 "or the signature is worthless to DMARC"
             )
+
+
+@lru_cache(maxsize=64)  # the organisation's own addresses
+def _domain_of(sender: bytes) -> str:
+    found = _FROM_DOMAIN.search(sender)
+    return found.group(1).decode("ascii").lower() if found else ""
+
+
+@lru_cache(maxsize=64)
+def _signature_head(fixed: str, moment: int, names: str) -> tuple[bytes, bytes]:
+    """The signature header up to its body hash, as it is written and in relaxed form."""
+    head = f"DKIM-Signature: {fixed}t={moment};\r\n{names};\r\n bh=".encode("ascii")
+    return head, _relaxed_field(head).canonical
 
 
 def _relaxed(raw: bytes) -> _Field:
@@ -142,7 +190,7 @@ def _relaxed_field(raw: bytes) -> _Field:
         raise NotSignable("a line of the header is no header field: sign only finished mails")
     unfolded = value.replace(b"\r\n", b"")
     lowered = name.lower()
-    text = _BLANKS.sub(b" ", unfolded).strip(b" ")
+    text = _LONG_BLANKS.sub(b" ", unfolded).strip(b" ")
     return _Field(name=lowered.decode("ascii"), canonical=lowered + b":" + text)
 
 
@@ -170,23 +218,19 @@ def _taken_apart(data: bytes, *, canonical: bool = False) -> tuple[list[_Field],
     head, separator, body = data.partition(b"\r\n\r\n")
     if not separator:
         raise NotSignable("there is no empty line between header and body: sign only finished mails")
-    raw_fields = re.split(rb"\r\n(?![ \t])", head)
-    return [_relaxed(raw) for raw in raw_fields], body
+    return [_relaxed(raw) for raw in _FIELD_END.split(head)], body
 
 
 @lru_cache(maxsize=64)
-def _names_to_sign(present: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
-    """The names for `h=`, and the same as its folded text; mails of one kind have the same headers."""
+def _plan(present: tuple[str, ...]) -> _Plan:
+    """What is signed of a mail with these headers: of equal names the last one first (RFC 6376 5.4.2)."""
+    left: dict[str, list[int]] = {}
+    for place, name in enumerate(present):
+        left.setdefault(name, []).append(place)
+    senders = tuple(left.get("from", ()))
     names = tuple(name for name in OVERSIGNED for _ in range(present.count(name) + 1))
-    return names, _folded_names(names)
-
-
-def _chosen(fields: list[_Field], names: tuple[str, ...]) -> list[bytes]:
-    """The canonical fields in the order of `h=`: of equal names the last one first (RFC 6376 5.4.2)."""
-    left: dict[str, list[bytes]] = {}
-    for field in fields:
-        left.setdefault(field.name, []).append(field.canonical)
-    return [left[name].pop() for name in names if left.get(name)]
+    places = tuple(left[name].pop() for name in names if left.get(name))
+    return _Plan(places, senders, _folded_names(names))
 
 
 def _folded_names(names: tuple[str, ...]) -> str:

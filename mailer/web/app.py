@@ -16,11 +16,14 @@ from mailer.web.guard import AccessLog, BodyLimit, LastNet, SecurityHeaders
 from mailer.web.pages import Pages
 from mailer.web.public import (
     archive,
+    attend,
     calendars,
     confirm,
     converter,
     join,
+    own,
     preferences,
+    register,
     service,
     start,
     subscribe,
@@ -40,6 +43,9 @@ PUBLIC = (
     calendars,
     symposia,
     converter,
+    register,
+    attend,
+    own,
     join,
     service,
 )

@@ -10,7 +10,7 @@ from starlette.types import Scope
 
 from mailer.web.site import Site, Visit, make_visit
 
-TOLD = frozenset({404, 405, 410, 413, 422, 500, 503})  # those with words of their own
+TOLD = frozenset({404, 405, 410, 413, 422, 429, 500, 503})  # those with words of their own
 
 
 def visit_in(site: Site, scope: Scope) -> Visit:

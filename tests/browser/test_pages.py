@@ -62,6 +62,14 @@ STATES = {
     "Chinese": ("/help?lang=zh", 200),
     "nothing found": ("/inbox?q=nothing-of-the-kind", 200),
     "a dark mail on a phone": ("/inbox/2?width=phone&dark=1", 200),
+    "a registration that waits, in Arabic": ("/r/{own_arabic}", 200),
+    "a registration withdrawn": ("/r/{own_withdrawn}", 200),
+    "a request that has expired": ("/attend/{attend_expired}", 410),
+    "a request that was confirmed": ("/attend/{attended}", 200),
+    "a room that is not open yet": ("/j/{join_not_yet}", 200),
+    "a door that was shut": ("/j/{join_shut}", 410),
+    "registration in Armenian": ("/symposia/restorative/register?lang=hy", 200),
+    "a series in Persian": ("/series/prevention?lang=fa", 200),
     "no such page": ("/no/such/page", 404),
 }
 

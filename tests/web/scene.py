@@ -17,9 +17,19 @@ from mailer.services.desk.inbox import Inbox
 from mailer.services.house import House
 from mailer.services.programme import reminders, statements, symposia
 from mailer.services.programme.dates import Moment, set_moment
-from mailer.services.programme.register import Attendee, register
+from mailer.services.programme.register import Attendee, register, registration_of
+from mailer.services.registration import details
+from mailer.services.registration.details import Details
+from mailer.services.registration.questions import Question, write_questions
 from mailer.services.sending.sweep import sweep
-from mailer.vocabulary import MailingKind, Precision, SubscriptionState, SymposiumState
+from mailer.vocabulary import (
+    MailingKind,
+    Precision,
+    QuestionKind,
+    RegistrationState,
+    SubscriptionState,
+    SymposiumState,
+)
 from tests.services.conftest import Hands, noon
 
 READERS = {
@@ -70,6 +80,12 @@ class Scene:
     preferences: str
     preferences_arabic: str
     preferences_expired: str
+    attend: str  # Olena's request, not confirmed yet
+    attend_expired: str
+    attended: str  # Anna's, confirmed
+    own: str  # Anna's registration
+    own_arabic: str  # Layla's, who waits
+    own_withdrawn: str
     join: str  # Anna's door to a room that is open
     join_not_yet: str
     join_shut: str
@@ -81,6 +97,7 @@ def furnish(house: House, now: datetime, inbox: Inbox | None = None) -> Scene:
     """Fill an empty house; with an inbox, the mails are really sent into it."""
     with house.database.write() as session:
         _programme(session, now)
+        _ask_questions(symposia.find(session, "restorative"))
         held = symposia.find(session, "ukraine")
         held.room = house.vault.seal(ROOM, held.id, ROOM_URL)
         for address, language in READERS.items():
@@ -141,6 +158,28 @@ def _programme(session: Session, now: datetime) -> None:
     _symposium(session, series, "called-off", "A Symposium That Was Called Off", noon(date(2024, 4, 5)), now)
     hidden = _symposium(session, series, "hidden-draft", "A Hidden Draft", noon(date(2024, 9, 27)), now)
     hidden.state = SymposiumState.DRAFT
+
+
+def _ask_questions(symposium: Symposium) -> None:
+    symposium.capacity, symposium.asks_access, symposium.speakers = 2, True, ["Dr. <b>Who</b>", "Մարիամ"]
+    symposium.languages = ["en", "hy"]
+    symposium.form_fields = write_questions(
+        [
+            Question(
+                key="diet",
+                kind=QuestionKind.YES_NO,
+                labels={"en": "Will you eat with us?", "hy": "Կճաշե՞ք մեզ հետ"},
+            ),
+            Question(
+                key="role",
+                kind=QuestionKind.CHOICE,
+                labels={"en": "You come as"},
+                required=True,
+                choices=("Student", "Teacher"),
+            ),
+            Question(key="note", kind=QuestionKind.TEXT, labels={"en": "Anything else?"}),
+        ]
+    )
 
 
 def _symposium(
@@ -268,12 +307,49 @@ def _scene(session: Session, house: House, waiting: int, now: datetime) -> Scene
         preferences=_last(house.preferences_url(anna.subscriber_id, now)),
         preferences_arabic=_last(house.preferences_url(layla.subscriber_id, now)),
         preferences_expired=_last(house.preferences_url(anna.subscriber_id, now - timedelta(days=40))),
+        attend=_last(house.attend_url(_asked(session, house, "olena@example.org", now).id, now)),
+        attend_expired=_last(
+            house.attend_url(_asked(session, house, "olena@example.org", now).id, now - timedelta(hours=80))
+        ),
+        attended=_last(
+            house.attend_url(_registration(session, house, "ukraine", "anna@example.org").id, now)
+        ),
+        own=_last(house.registration_url(_registration(session, house, "ukraine", "anna@example.org").id)),
+        own_arabic=_last(
+            house.registration_url(
+                _asked(session, house, "layla@example.org", now, RegistrationState.WAITING).id
+            )
+        ),
+        own_withdrawn=_last(
+            house.registration_url(
+                _asked(session, house, "claire@example.org", now, RegistrationState.WITHDRAWN).id
+            )
+        ),
         join=_last(house.join_url(_registration(session, house, "ukraine", "anna@example.org").id, 1)),
         join_not_yet=_last(house.join_url(_registration(session, house, "global", "anna@example.org").id, 1)),
         join_shut=_last(house.join_url(_registration(session, house, "ukraine", "anna@example.org").id, 0)),
         draft_statement="not-yet-public",
         draft_symposium="hidden-draft",
     )
+
+
+def _asked(
+    session: Session,
+    house: House,
+    address: str,
+    now: datetime,
+    state: RegistrationState = RegistrationState.PENDING,
+) -> Registration:
+    """A registration for the symposium with a capacity, without any mail of its own."""
+    person = people.find(session, house, address)
+    assert person is not None
+    found = registration_of(session, symposia.find(session, "restorative"), person, now)
+    found.state = state
+    details.keep(
+        house, found, Details(name=address.split("@")[0].title(), access="A ramp", answers={"diet": "yes"})
+    )
+    session.flush()
+    return found
 
 
 def _registration(session: Session, house: House, slug: str, address: str) -> Registration:

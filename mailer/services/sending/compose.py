@@ -3,7 +3,8 @@
 A form is compiled once per mailing and language and kept; a recipient costs a look
 into the vault and a join of bytes. `Composer` needs the database and works before
 anything is fed to the engine; `Mail.compose` needs nothing and runs on the engine's thread
-when a connection is ready for it, so that no more letters exist than are on their way.
+when a connection is ready for it, so that no more letters exist than are on their way. What is to be
+signed may be prepared ahead of that, and finished with a signature that was made elsewhere.
 """
 
 from collections import OrderedDict
@@ -26,6 +27,7 @@ from mailer.failpoints import Failpoint
 from mailer.keys import KeyRingError
 from mailer.messages import templates
 from mailer.messages.calendar import Calendar
+from mailer.messages.dkim import Unsigned
 from mailer.messages.form import Form, compile_form
 from mailer.messages.headers import MailingHeaders
 from mailer.messages.tokens import message_id, return_address
@@ -67,7 +69,7 @@ class Frame:
 class Mail:
     """One claimed delivery on its way: a draft for the engine, and what settling needs to know of it."""
 
-    __slots__ = ("_made", "candidate", "fence", "frame", "held_back", "id", "registration")
+    __slots__ = ("_made", "_prepared", "candidate", "fence", "frame", "held_back", "id", "registration")
 
     def __init__(
         self, candidate: Candidate, fence: int, frame: Frame, registration: Registration | None
@@ -79,6 +81,7 @@ class Mail:
         self.registration = registration
         self.held_back = False  # staff have stopped it, or this worker stops: it is not offered any more
         self._made: Letter | Outcome | None = None
+        self._prepared: tuple[str, bytes, Unsigned] | None = None  # recipient, mail, and what to sign
 
     @property
     def generation(self) -> int | None:
@@ -86,9 +89,27 @@ class Mail:
         symposium = self.frame.symposium
         return symposium.generation if symposium is not None else self.frame.mailing.generation
 
-    def make(self) -> None:
-        """Compose ahead, on a thread of one's own: a signature costs more than all the rest."""
-        self._made = self.compose()
+    def prepare(self) -> bytes | None:
+        """Compose ahead, but for the signature: the digest to be signed, or None where there is none."""
+        signer = self.frame.house.signer
+        if self.held_back or signer is None:
+            return None
+        try:
+            recipient, data = self._filled()
+            unsigned = signer.prepare(data, signed_at=self.frame.now, canonical=True)
+        except REFUSALS as problem:
+            self._made = self._unfit(problem)
+            return None
+        self._prepared = recipient, data, unsigned
+        return unsigned.digest
+
+    def finish(self, signature: bytes) -> None:
+        """With the signature of what `prepare` gave, the letter is made."""
+        signer = self.frame.house.signer
+        assert self._prepared is not None
+        assert signer is not None
+        (recipient, data, unsigned), self._prepared = self._prepared, None
+        self._made = self._letter(recipient, signer.finish(data, unsigned, signature))
 
     def compose(self) -> Letter | Outcome:
         """The letter, or the outcome of one that cannot be composed: it fails alone."""
@@ -96,38 +117,47 @@ class Mail:
             return GIVEN_BACK
         if self._made is not None:
             return self._made
+        signer = self.frame.house.signer
         try:
-            letter = self._letter()
-        except REFUSALS as problem:  # the kind says which rule; the message may hold what nobody may read
-            log.error("letter-unfit", delivery=self.id, rule=type(problem).__name__)
-            return UNFIT
-        if failpoints.armed:
-            failpoints.reach(Failpoint.COMPOSED)
-        return letter
+            recipient, data = self._filled()
+            if signer is not None:
+                data = signer.sign(data, signed_at=self.frame.now, canonical=True)
+            return self._letter(recipient, data)
+        except REFUSALS as problem:
+            return self._unfit(problem)
 
-    def _letter(self) -> Letter:
+    def _unfit(self, problem: Exception) -> Outcome:
+        # The kind says which rule; the message may hold what nobody may read.
+        log.error("letter-unfit", delivery=self.id, rule=type(problem).__name__)
+        return UNFIT
+
+    def _filled(self) -> tuple[str, bytes]:
+        """The recipient, and the mail as it is written to them."""
         candidate, frame = self.candidate, self.frame
         if candidate.subscriber_id is None or candidate.address is None or frame.form is None:
             raise ValueError("erased, or without a form")
+        address = frame.house.vault.open(ADDRESS, candidate.subscriber_id, candidate.address)
+        values = self._values(address, candidate.subscriber_id)
+        return address, frame.form.fill(values, calendar=self._calendar(address))
+
+    def _letter(self, recipient: str, data: bytes) -> Letter:
+        candidate, frame = self.candidate, self.frame
         house = frame.house
-        address = house.vault.open(ADDRESS, candidate.subscriber_id, candidate.address)
-        data = frame.form.fill(
-            self._values(address, candidate.subscriber_id), calendar=self._calendar(address)
-        )
-        if house.signer is not None:
-            data = house.signer.sign(data, signed_at=frame.now, canonical=True)
-        return Letter(
+        letter = Letter(
             id=candidate.id,
             fence=self.fence,
             sender=return_address(
                 house.tokens, frame.mailing.token_key, candidate.id, house.settings.bounce_domain
             ),
-            recipient=address,
+            recipient=recipient,
             data=data,
             not_after=frame.boottime + (candidate.not_after - frame.now).total_seconds(),
             lease=frame.lease,
             canonical=True,
         )
+        if failpoints.armed:
+            failpoints.reach(Failpoint.COMPOSED)
+        return letter
 
     def _values(self, address: str, subscriber_id: int) -> dict[str, str]:
         candidate, frame = self.candidate, self.frame

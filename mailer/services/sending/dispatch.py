@@ -1,15 +1,14 @@
 """Dispatch: keep the engine fed with claimed mail, and write down what comes back.
 
 One thread does everything that needs the database (claim, settle, renew leases, look
-whether staff have stopped something), the engine's thread composes and sends. No
-transaction is open while mail is on the wire. When the database cannot be written no
-further dot leaves; open replies are awaited, kept, and stand in the journal.
+whether staff have stopped something), the engine's thread composes and sends; what is to
+be signed is composed ahead of it by `Signers`. No transaction is open while mail is on the
+wire. When the database cannot be written no further dot leaves; open replies are awaited,
+kept, and stand in the journal.
 """
 
-import os
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -25,6 +24,7 @@ from mailer.services.sending.closing import finish
 from mailer.services.sending.compose import Composer, Mail
 from mailer.services.sending.halt import halted_mailings
 from mailer.services.sending.settle import GIVEN_BACK, settle
+from mailer.services.sending.signers import Signers
 from mailer.services.sending.slices import Slices
 from mailer.services.sending.unfit import IN_A_ROW, Unfits
 from mailer.services.sending.way_out import WayOut
@@ -42,7 +42,6 @@ RETRY_SECONDS = 1.0  # between two tries to write to a database that would not
 SLICE_SECONDS = 1.0  # of work at the present rate is claimed at once,
 SMALLEST_SLICE = 100  # but never less than this
 LEASE_MARGIN = 2.0  # seconds before the end of a lease from which no dot leaves under it
-SIGN_TOGETHER = 16  # letters signed by one thread before they go to the engine
 
 log = structlog.get_logger()
 
@@ -60,7 +59,7 @@ class Dispatcher:
     way_out: WayOut = field(default_factory=WayOut)
     _slices: Slices = field(default_factory=Slices)
     _unfits: Unfits = field(default_factory=Unfits)
-    _signers: ThreadPoolExecutor | None = None
+    _signers: Signers | None = None
     _sent: int = 0
     _rate: float = 0.0  # mails a second, smoothed
     _broken: SQLAlchemyError | None = None  # what the database said when it would not take outcomes
@@ -70,7 +69,7 @@ class Dispatcher:
     def __post_init__(self) -> None:
         self._stream = self.engine.open()
         if self.house.signer is not None:
-            self._signers = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="sign")
+            self._signers = Signers(self.house.signer, self._stream.feed)
 
     def run(self, *, stop: Callable[[], bool] = lambda: False) -> int:
         """Send what is due until nothing is, the relay refuses, or `stop` says so; returns how many left.
@@ -110,7 +109,7 @@ class Dispatcher:
             self._look_after()
         self._write()
         if self._signers is not None:
-            self._signers.shutdown()
+            self._signers.close()
         self._stream.close()
         self.engine.close()
         self.journal.close()
@@ -168,18 +167,7 @@ class Dispatcher:
         return [mail for mail in mails if mail.id not in spared]
 
     def _feed(self, mails: list[Mail]) -> None:
-        if self._signers is None:
-            self._stream.feed(mails)
-            return
-        for start in range(0, len(mails), SIGN_TOGETHER):
-            self._signers.submit(self._sign, mails[start : start + SIGN_TOGETHER])
-
-    def _sign(self, mails: list[Mail]) -> None:
-        try:
-            for mail in mails:
-                mail.make()
-        finally:  # whatever is wrong with one, each gets its outcome from the engine
-            self._stream.feed(mails)
+        (self._signers or self._stream).feed(mails)
 
     # --- settle
 

@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from mailer.messages.when import is_zone
 from mailer.services.programme import public
+from mailer.services.registration import offers
 from mailer.web import zones
 from mailer.web.public.calendars import feed_links
 from mailer.web.public.linked_data import linked_data
@@ -26,13 +27,15 @@ def symposia(visit: Visiting) -> Response:
 @page(router, "/symposia/{slug}")
 def symposium(visit: Visiting, slug: str, zone: str = "") -> Response:
     with visit.house.database.read() as session:
-        found = public.symposium(session, slug, visit.now)
-    if found is None:
+        board = offers.of_symposium(session, slug, visit.now)
+    if board is None:
         raise HTTPException(404)
+    found, offer = board.dates[0].page, board.dates[0].offer
     reader_zone = zone if is_zone(zone) else None
     return visit.page(
         "symposium.html",
         symposium=found,
+        offer=offer,
         reader_zone=reader_zone,
         zones=zones.groups(visit.language, reader_zone),
         linked_data=linked_data(visit.house, found),
