@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from mailer.db.programme import Registration, Symposium
+from mailer.db.seal import ROOM
 from mailer.messages.calendar import END_NOT_ANNOUNCED
 from mailer.messages.catalogues import LANGUAGES, end_estimated, still_open
 from mailer.services.house import House
@@ -297,9 +298,13 @@ def test_a_way_into_the_meeting_never_travels_in_the_file(
     with house.database.write() as session:
         found = session.get_one(Symposium, symposium)
         found.place = "Online: https://meet.example.org/j/83412?pwd=q1w2e3"
+        found.room = house.vault.seal(ROOM, found.id, "https://meet.example.org/j/83412?pwd=q1w2e3")
         assert found.state is SymposiumState.ANNOUNCED
+    hands.now = START - timedelta(hours=3)
     join(house, hands, symposium)
     hands.work()
+    text = server.mails[0].message.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    assert f"{house.settings.base_url}/j/" in text  # the way in stands in the mail
     octets = object_of(server.mails[0]).replace(b"\r\n ", b"").decode()
     assert "LOCATION:Online\r\n" in octets
     links = re.findall(r"[a-z]+://\S+", octets)
