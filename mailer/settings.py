@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "MAILER_"
 DIRECT = "mx:"  # as smtp_url: no relay
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 SECRETS = ("keys", "smtp_url", "database_url", "broker_url")
 
 
@@ -104,6 +105,12 @@ class Settings(BaseSettings):
         description="Comma-separated addresses that test mails may go to. Empty: the contact address only.",
     )
     zone: str = Field("America/New_York", description="The organisation's own time zone (IANA name).")
+    digest_hour: int = Field(
+        8, ge=0, le=23, description="Hour at which digests are sent, on the clock of each reader's zone."
+    )
+    digest_weekday: Literal[WEEKDAYS] = Field(  # type: ignore[valid-type]
+        "monday", description="Day on which weekly digests are sent."
+    )
     sweep_seconds: float = Field(5.0, ge=0.1, le=60, description="Seconds between two looks for due work.")
     lease_seconds: int = Field(
         120,

@@ -35,16 +35,20 @@ class Task(StrEnum):
     EXPAND_MAILING = "expand-mailing"
     SEND_DUE = "send-due"
     PLAN_REMINDERS = "plan-reminders"
+    PLAN_DIGESTS = "plan-digests"
     SWEEP = "sweep"
     AUDIT = "audit"
+    CHECK_SOURCES = "check-sources"
 
 
 ROUTES = {
     Task.EXPAND_MAILING: Queue.PLAN,
     Task.PLAN_REMINDERS: Queue.PLAN,
+    Task.PLAN_DIGESTS: Queue.PLAN,
     Task.SEND_DUE: Queue.SEND,
     Task.SWEEP: Queue.SWEEP,
     Task.AUDIT: Queue.PLAN,
+    Task.CHECK_SOURCES: Queue.PLAN,
 }
 
 

@@ -12,17 +12,22 @@ import typer
 
 from mailer import settings
 from mailer.cli import (
+    api_tokens,
     campaigns,
     database,
+    embargoes,
+    entering,
     incidents,
     ingest,
     lanes,
     mailings,
     proposals,
-    statements,
+    registrations,
+    sources,
     subscribers,
     switches,
     symposia,
+    symposium_facts,
     terminal,
     topics,
 )
@@ -36,14 +41,25 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command("ingest")(ingest.ingest)
+embargoes.statement.command("add")(entering.add_statement)
+symposia.symposium.command("add")(entering.add_symposium)
 app.command("migrate")(database.migrate)
 app.command("health")(database.health)
 app.command("audit")(topics.audit)
 app.command("stop")(switches.stop)
 app.command("go")(switches.go)
-app.add_typer(statements.statement, name="statement")
+app.add_typer(embargoes.statement, name="statement")
 app.add_typer(symposia.symposium, name="symposium")
+symposia.symposium.command("set")(symposium_facts.set_)
+symposia.symposium.add_typer(symposium_facts.question, name="question")
+symposia.symposium.command("registrations")(registrations.registrations)
+symposia.symposium.command("withdraw")(registrations.withdraw)
+symposia.symposium.command("import")(registrations.import_)
+symposia.symposium.command("attendance")(registrations.attendance)
+symposia.symposium.command("join-link")(registrations.join_link)
+app.add_typer(api_tokens.api_token, name="api-token")
 app.add_typer(proposals.proposal, name="proposal")
+app.add_typer(sources.source, name="source")
 app.add_typer(subscribers.subscribers, name="subscribers")
 app.add_typer(topics.topic, name="topic")
 app.add_typer(campaigns.campaign, name="campaign")

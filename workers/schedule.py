@@ -6,7 +6,9 @@ from mailer.settings import current
 from mailer.wake import LIFETIME, ROUTES, Task
 
 PLAN_SECONDS = 60.0  # reminders are announced long before they fall due
+DIGEST_SECONDS = 60.0  # a digest leaves within its first minute
 AUDIT_SECONDS = 60.0
+SOURCES_SECONDS = 60.0
 
 
 def entries() -> dict[str, dict[str, Any]]:
@@ -15,7 +17,9 @@ def entries() -> dict[str, dict[str, Any]]:
     return {
         Task.SWEEP.value: _every(sweep, Task.SWEEP),
         Task.PLAN_REMINDERS.value: _every(PLAN_SECONDS, Task.PLAN_REMINDERS),
+        Task.PLAN_DIGESTS.value: _every(DIGEST_SECONDS, Task.PLAN_DIGESTS),
         Task.AUDIT.value: _every(AUDIT_SECONDS, Task.AUDIT),
+        Task.CHECK_SOURCES.value: _every(SOURCES_SECONDS, Task.CHECK_SOURCES),
     }
 
 

@@ -19,7 +19,7 @@ from mailer import wake
 from mailer.db.mailings import OPEN, Campaign, Delivery, Mailing
 from mailer.db.people import Subscriber
 from mailer.db.programme import Statement, Symposium
-from mailer.ingest.page import read_page
+from mailer.ingest.content import read_content
 from mailer.ingest.people import Person, Reject, read_people, write_rejects
 from mailer.ingest.sample import sample_people
 from mailer.ingest.source import load
@@ -97,7 +97,12 @@ class Story:
         """Ingest the page, confirm what was inferred, and announce the symposia."""
         where = self.page or str(resources.files("mailer.ingest").joinpath("sample_page.txt"))
         loaded = load(where, sys.stdin.buffer)
-        draft = read_page(loaded.text, fetched_on=self.clock().date(), source=loaded.origin)
+        draft = read_content(
+            loaded.content,
+            fetched_on=self.clock().date(),
+            source=loaded.origin,
+            zone=self.house.settings.zone,
+        )
         self._begin_before(min((one.day for one in draft.symposia if one.day), default=None))
         with self.house.database.write() as session:
             found = review(draft, known_programme(session), today=self.clock().date())

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from mailer.cli import terminal
+from mailer.ingest.content import read_content
 from mailer.ingest.draft import PageDraft, StatementDraft, SymposiumDraft
-from mailer.ingest.page import read_page
 from mailer.ingest.source import load
 from mailer.services.programme.ingesting import (
     Fate,
@@ -27,17 +27,20 @@ COLUMNS = ("kind", "title", "when", "precision", "sources", "needs", "would be")
 
 @terminal.command
 def ingest(
-    where: Annotated[str, typer.Argument(metavar="FILE|URL|-", help="The page: a file, an address, or - .")],
+    where: Annotated[
+        str, typer.Argument(metavar="FILE|URL|-", help="What to read: a file, an address, or - .")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print a list for programs.")] = False,
     apply: Annotated[bool, typer.Option("--apply", help="Store what is new as drafts.")] = False,
 ) -> None:
-    """Read a page into draft statements and symposia, and show them with the source of every field.
+    """Read a page, feed or calendar into drafts, and show them with the source of every field.
 
-    Reading the same page again changes nothing; a changed line becomes a proposal. Nobody is mailed.
+    Pages, pasted text, RSS, Atom, JSON Feed and iCalendar files are told apart by how they begin.
+    Reading the same again changes nothing; a changed line becomes a proposal. Nobody is mailed.
     """
     loaded = load(where, sys.stdin.buffer)
     moment = terminal.now()
-    page = read_page(loaded.text, fetched_on=moment.date(), source=loaded.origin)
+    page = read_content(loaded.content, fetched_on=moment.date(), source=loaded.origin, zone=current().zone)
     read_only = not apply
     found = review(page, _known(), today=moment.date()) if read_only else _store(page, moment, quiet=as_json)
     if as_json:
@@ -73,6 +76,9 @@ def _show(found: Review) -> None:
     for one in found.findings:
         for field, (old, new) in one.changes.items():
             terminal.say(f"Proposed for “{one.draft.title}”: {field} {old or 'none'} -> {new or 'none'}")
+    for one in found.findings:
+        if one.fate is Fate.LEFT:
+            terminal.say(f"Left out: “{one.draft.title}” ({one.why})")
     for line in found.page.unread:
         terminal.say(f"Not read, line {line.number}: {line.text} ({line.why})")
     for note in found.page.notes:
@@ -99,7 +105,7 @@ def _by_source(sources: dict[str, str]) -> str:
 def summary(one: Finding) -> dict[str, Any]:
     """One draft for programs: the columns of the table and the plain facts beside them."""
     facts = _statement(one.draft) if isinstance(one.draft, StatementDraft) else _symposium(one.draft)
-    needs = facts["needs_confirmation"] + ([one.why] if one.fate is Fate.HELD else [])
+    needs = facts["needs_confirmation"] + ([one.why] if one.fate in {Fate.HELD, Fate.LEFT} else [])
     changes = {field: list(pair) for field, pair in one.changes.items()}
     return {**facts, "needs_confirmation": needs, "would_be": one.fate.value, "changes": changes}
 

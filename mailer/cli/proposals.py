@@ -6,8 +6,11 @@ import typer
 
 from mailer.cli import terminal
 from mailer.services.programme import proposals
+from mailer.vocabulary import ProposalState
 
-proposal = typer.Typer(help="Proposals: changes a page suggests and a person decides.", no_args_is_help=True)
+proposal = typer.Typer(
+    help="Proposals: changes a source suggests and a person decides.", no_args_is_help=True
+)
 
 Number = Annotated[int, typer.Argument(help="The proposal's number.")]
 
@@ -17,14 +20,24 @@ LONGEST_SHOWN = 80  # characters of a value in the list; a statement's text is l
 @proposal.command("list")
 @terminal.command
 def list_() -> None:
-    """Proposals that wait for a decision."""
+    """Proposals that wait for a decision, and those held because too many came at once."""
     with terminal.house().database.read() as session:
         rows = [
-            (str(one.id), field, _short(old), _short(new))
+            (
+                str(one.id),
+                _short(proposals.subject_of(session, one)),
+                field,
+                _short(old),
+                _short(new),
+                one.medium.value if one.medium else "",
+                f"HELD. {one.note}" if one.state is ProposalState.HELD else one.note,
+            )
             for one in proposals.open_ones(session)
             for field, (old, new) in one.changes.items()
         ]
-    terminal.table("Open proposals", ("number", "field", "now", "proposed"), rows)
+    terminal.table(
+        "Open proposals", ("number", "about", "field", "now", "proposed", "read from", "note"), rows
+    )
 
 
 def _short(value: str | None) -> str:
@@ -34,12 +47,17 @@ def _short(value: str | None) -> str:
 
 @proposal.command("accept")
 @terminal.command
-def accept(number: Number) -> None:
+def accept(
+    number: Number,
+    held: Annotated[bool, typer.Option("--held", help="Also one that came with too many others.")] = False,
+) -> None:
     """Make the change. Attendees of an announced symposium are told of a new date."""
     house = terminal.house()
     with house.database.write() as session:
         found = proposals.find(session, number)
-        notice = proposals.accept(session, house, found, actor=terminal.actor(), now=terminal.now())
+        notice = proposals.accept(
+            session, house, found, actor=terminal.actor(), now=terminal.now(), held_too=held
+        )
         key = notice.key if notice else None
     terminal.say(f"Accepted. Follow the notice with: mailer mailing show {key}" if key else "Accepted.")
 

@@ -16,7 +16,8 @@ from mailer.ingest.people import read_people, write_rejects
 from mailer.services import audit
 from mailer.services.audience import people
 from mailer.services.audience.importing import Imported, import_people
-from mailer.services.audience.preferences import erase_person
+from mailer.services.audience.preferences import erase_person, set_frequency
+from mailer.vocabulary import Frequency
 
 subscribers = typer.Typer(help="Subscribers: no command prints an address.", no_args_is_help=True)
 
@@ -36,7 +37,10 @@ def import_(
     ] = None,
     language: Annotated[str, typer.Option(help="Language of rows that name none.")] = "en",
 ) -> None:
-    """Import a list. Columns: email (needed), name, language, topics, zone. Bad rows undo no good one."""
+    """Import a list. Columns: email (needed), name, language, topics, zone, frequency.
+
+    Bad rows undo no good one.
+    """
     house = terminal.house()
     with house.database.read() as session:
         topics = frozenset(session.scalars(select(Topic.key)))
@@ -96,15 +100,43 @@ def count() -> None:
     with terminal.house().database.read() as session:
         total = session.scalar(select(func.count()).select_from(Subscriber)) or 0
         rows = [
-            (key, state.value, f"{number:,}")
-            for key, state, number in session.execute(
-                select(Topic.key, Subscription.state, func.count())
+            (key, state.value, frequency.value.replace("_", " "), f"{number:,}")
+            for key, state, frequency, number in session.execute(
+                select(Topic.key, Subscription.state, Subscription.frequency, func.count())
                 .join(Subscription, Subscription.topic_id == Topic.id)
-                .group_by(Topic.key, Subscription.state)
-                .order_by(Topic.key, Subscription.state)
+                .group_by(Topic.key, Subscription.state, Subscription.frequency)
+                .order_by(Topic.key, Subscription.state, Subscription.frequency)
             )
         ]
-    terminal.table(f"{total:,} subscribers", ("topic", "state", "people"), rows, numbers=("people",))
+    columns = ("topic", "state", "how often", "people")
+    terminal.table(f"{total:,} subscribers", columns, rows, numbers=("people",))
+
+
+@subscribers.command("frequency")
+@terminal.command
+def frequency(
+    often: Annotated[Frequency, typer.Argument(help="At once, or in one mail a day or a week.")],
+    address: Annotated[
+        str, typer.Option(prompt=True, help="Asked for when not given: a shell keeps its history.")
+    ],
+    topic: Annotated[str, typer.Option(help="The topic it is for.")] = people.STATEMENTS,
+) -> None:
+    """Set how often a person hears of a topic's statements, when they asked for it."""
+    house = terminal.house()
+    with house.database.write() as session:
+        subscriber = people.find(session, house, normalise_address(address))
+        wanted = people.topic(session, topic)
+        if subscriber is None or not set_frequency(session, subscriber.id, wanted.key, often):
+            terminal.fail(f'Nobody with this address ever asked for the topic "{topic}".')
+        audit.record(
+            session,
+            actor=terminal.actor(),
+            action="frequency-changed",
+            subject=f"subscriber:{subscriber.id}",
+            now=terminal.now(),
+            detail={"topic": wanted.key, "frequency": often.value},
+        )
+    terminal.say("Saved. What is owed to them from before still comes with a digest.")
 
 
 @subscribers.command("erase")

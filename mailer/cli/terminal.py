@@ -3,6 +3,7 @@
 import getpass
 import json
 import sys
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import wraps
@@ -19,18 +20,27 @@ from mailer.db.seal import SealBroken
 from mailer.ingest.errors import IngestError
 from mailer.keys import KeyRingError
 from mailer.messages.refusal import FormError
-from mailer.messages.slots import UnknownPlaceholder
+from mailer.messages.slots import MarkerInText, UnknownPlaceholder
 from mailer.messages.when import UnknownZone
 from mailer.services.audience.people import UnknownTopic
 from mailer.services.desk.campaigns import CampaignRefusal, UnknownCampaign
+from mailer.services.desk.four_eyes import SameEyes
 from mailer.services.desk.lanes import LaneRefusal, UnknownLane
 from mailer.services.desk.mailings import MailingRefusal, UnknownMailing
 from mailer.services.desk.switches import SwitchRefusal
 from mailer.services.house import House, found_house, open_house
+from mailer.services.programme.embargo import EmbargoRefusal
+from mailer.services.programme.entering import EntryRefusal
 from mailer.services.programme.ingesting import PageHeld
 from mailer.services.programme.proposals import ProposalRefusal
-from mailer.services.programme.statements import UnknownStatement
+from mailer.services.programme.refusals import StatementRefusal, UnknownStatement
+from mailer.services.programme.review import ReviewRefusal
+from mailer.services.programme.statements import PublishRefusal
 from mailer.services.programme.symposia import SymposiumRefusal, UnknownSymposium
+from mailer.services.registration.api_tokens import TokenRefusal
+from mailer.services.registration.roll import TooLong
+from mailer.services.sending.embargo_time import TimeRefusal
+from mailer.services.sources.registry import SourceRefusal, UnknownSource
 from mailer.settings import Settings, SettingsError, current
 from mailer.smtp.relay import RelayError
 
@@ -38,22 +48,34 @@ EXPECTED: tuple[type[Exception], ...] = (
     AddressError,
     CampaignRefusal,
     DatabaseVersionError,
+    EntryRefusal,
+    EmbargoRefusal,
     FormError,
     IngestError,
     KeyRingError,
     LaneRefusal,
     MailingRefusal,
+    MarkerInText,
     PageHeld,
     ProposalRefusal,
+    PublishRefusal,
     RelayError,
+    ReviewRefusal,
+    SameEyes,
     SealBroken,
     SettingsError,
+    SourceRefusal,
+    StatementRefusal,
     SwitchRefusal,
     SymposiumRefusal,
+    TokenRefusal,
+    TooLong,
+    TimeRefusal,
     UnknownCampaign,
     UnknownLane,
     UnknownMailing,
     UnknownPlaceholder,
+    UnknownSource,
     UnknownStatement,
     UnknownSymposium,
     UnknownTopic,
@@ -131,7 +153,7 @@ def actor() -> str:
 
 def say(message: str) -> None:
     """A result in words, on standard output."""
-    typer.echo(message)
+    typer.echo("".join("�" if _is_control(letter) else letter for letter in message))
 
 
 def as_json(value: Any) -> None:
@@ -151,6 +173,11 @@ def table(
     for row in rows:
         drawn.add_row(*(_plain(cell) for cell in row))
     Console(width=width, highlight=False).print(drawn)
+
+
+def _is_control(letter: str) -> bool:
+    # A terminal obeys them, and what is said may come from a stranger's page.
+    return unicodedata.category(letter) == "Cc" and letter not in "\n\t"
 
 
 def _plain(text: str) -> str:

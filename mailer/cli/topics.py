@@ -1,6 +1,7 @@
 """Commands for topics and the audit log."""
 
 import json
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -11,7 +12,7 @@ from mailer.db.people import Subscription, Topic
 from mailer.db.staff import AuditEntry
 from mailer.services import audit as chain
 from mailer.services.audience import people
-from mailer.vocabulary import SubscriptionState
+from mailer.vocabulary import Frequency, SubscriptionState
 
 topic = typer.Typer(help="Topics: what people subscribe to.", no_args_is_help=True)
 
@@ -19,20 +20,29 @@ topic = typer.Typer(help="Topics: what people subscribe to.", no_args_is_help=Tr
 @topic.command("list")
 @terminal.command
 def list_() -> None:
-    """All topics and how many confirmed subscribers each has."""
+    """All topics, how many confirmed subscribers each has, and how often they hear of its statements."""
     with terminal.house().database.read() as session:
-        counts = dict(
-            session.execute(
-                select(Subscription.topic_id, func.count())
+        counts = {
+            (topic_id, frequency): number
+            for topic_id, frequency, number in session.execute(
+                select(Subscription.topic_id, Subscription.frequency, func.count())
                 .where(Subscription.state == SubscriptionState.CONFIRMED)
-                .group_by(Subscription.topic_id)
+                .group_by(Subscription.topic_id, Subscription.frequency)
             )
-            .tuples()
-            .all()
-        )
-        found = session.scalars(select(Topic).order_by(Topic.key)).all()
-        rows = [(one.key, one.names.get("en", ""), f"{counts.get(one.id, 0):,}") for one in found]
-    terminal.table("Topics", ("key", "name", "subscribers"), rows, numbers=("subscribers",))
+        }
+        rows = [
+            (one.key, one.names.get("en", ""), *_figures(one, counts))
+            for one in session.scalars(select(Topic).order_by(Topic.key))
+        ]
+    names = ("subscribers", *(frequency.value.replace("_", " ") for frequency in Frequency))
+    terminal.table("Topics", ("key", "name", *names), rows, numbers=names)
+
+
+def _figures(topic: Topic, counts: Mapping[tuple[int, Frequency], int]) -> tuple[str, ...]:
+    """All subscribers, then those of each frequency where the topic has statements."""
+    parts = [counts.get((topic.id, frequency), 0) for frequency in Frequency]
+    shown = [f"{part:,}" if people.has_statements(topic) else "" for part in parts]
+    return (f"{sum(parts):,}", *shown)
 
 
 @topic.command("add")

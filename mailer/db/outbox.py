@@ -5,7 +5,7 @@ decides who may be mailed; services do, inside the same transaction. What came o
 claim is written by settlement.py.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
@@ -14,6 +14,7 @@ from sqlalchemy import Select, String, cast, exists, select, update
 from sqlalchemy.orm import Session
 
 from mailer.db.dialect import one_of
+from mailer.db.digests import Told
 from mailer.db.lanes import Lane
 from mailer.db.mailings import BULK_RANK, WAITING, Claim, Delivery, Mailing
 from mailer.db.people import Subscriber, Subscription
@@ -53,6 +54,7 @@ class Surroundings:
     mailings: dict[int, Mailing] = field(default_factory=dict)
     registrations: dict[int, Registration] = field(default_factory=dict)
     symposia: dict[int, Symposium] = field(default_factory=dict)
+    digests: Mapping[int, Told] | None = None  # by delivery, where there are digests among them
 
 
 def urgent(session: Session, *, now: datetime, limit: int, closed: Collection[int]) -> list[Candidate]:
@@ -64,13 +66,13 @@ def urgent(session: Session, *, now: datetime, limit: int, closed: Collection[in
     return sorted(found, key=lambda one: (one.rank, one.not_after, one.id))
 
 
-def bulk_mailings(session: Session, now: datetime) -> list[tuple[int, int]]:
-    """(rank, id) of the bulk mailings that have something due."""
+def bulk_mailings(session: Session, now: datetime) -> list[tuple[int, int, bool]]:
+    """(rank, id, was it under an embargo) of the bulk mailings that have something due."""
     waiting = exists().where(
         Delivery.mailing_id == Mailing.id, Delivery.state.in_(WAITING), Delivery.due_at <= now
     )
     statement = (
-        select(Mailing.rank, Mailing.id)
+        select(Mailing.rank, Mailing.id, Mailing.embargo_at.is_not(None))
         .where(
             Mailing.state.in_(CLAIMABLE),
             Mailing.rank >= BULK_RANK,
@@ -80,7 +82,7 @@ def bulk_mailings(session: Session, now: datetime) -> list[tuple[int, int]]:
         )
         .order_by(Mailing.rank, Mailing.id)
     )
-    return [(rank, mailing_id) for rank, mailing_id in session.execute(statement)]
+    return [(rank, mailing_id, bool(under)) for rank, mailing_id, under in session.execute(statement)]
 
 
 def of_mailing(
@@ -172,9 +174,19 @@ def open_claim(session: Session, *, worker: str, now: datetime, leased_until: da
     return claim.id
 
 
-def take(session: Session, ids: Sequence[int], fence: int) -> None:
-    """Mark locked deliveries as claimed under the fence."""
-    _change(session, ids, {"state": DeliveryState.CLAIMED, "fence": fence, "attempts": Delivery.attempts + 1})
+def take(
+    session: Session,
+    ids: Sequence[int],
+    fence: int,
+    *,
+    version: int | None = None,
+    language: str | None = None,
+) -> None:
+    """Mark locked deliveries as claimed under the fence, with the statement's text that they get."""
+    values = {"state": DeliveryState.CLAIMED, "fence": fence, "attempts": Delivery.attempts + 1}
+    if language is not None:
+        values |= {"version": version, "language": language}
+    _change(session, ids, values)
 
 
 def leave_out(session: Session, ids: Sequence[int], state: DeliveryState, reason: str, now: datetime) -> None:

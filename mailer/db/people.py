@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from sqlalchemy.types import JSON
 
 from mailer.db.base import Base, BigId, Instant, new_id, word
-from mailer.vocabulary import ConsentKind, ConsentSource, SubscriptionState, SuppressionReason
+from mailer.vocabulary import ConsentKind, ConsentSource, Frequency, SubscriptionState, SuppressionReason
 
 
 class Subscriber(Base):
@@ -58,7 +58,8 @@ class Subscription(Base):
     subscriber_id: Mapped[int] = mapped_column(ForeignKey("subscribers.id", ondelete="CASCADE"))
     topic_id: Mapped[int] = mapped_column(ForeignKey("topics.id"))
     state: Mapped[SubscriptionState] = mapped_column(word(SubscriptionState))
-    changed_at: Mapped[datetime] = mapped_column(Instant)
+    frequency: Mapped[Frequency] = mapped_column(word(Frequency), default=Frequency.AT_ONCE)
+    changed_at: Mapped[datetime] = mapped_column(Instant)  # of its state
 
     subscriber: Mapped[Subscriber] = relationship(back_populates="subscriptions")
     topic: Mapped[Topic] = relationship()

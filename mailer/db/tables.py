@@ -1,8 +1,29 @@
 """All tables in one place, for migrations and tests: importing this module fills Base.metadata."""
 
-from mailer.db import doors, lanes, mailings, people, programme, staff
+from mailer.db import (
+    digests,
+    doors,
+    embargoes,
+    lanes,
+    mailings,
+    people,
+    programme,
+    sources,
+    staff,
+)
 from mailer.db.base import Base
 
 metadata = Base.metadata
 
-__all__ = ["doors", "lanes", "mailings", "metadata", "people", "programme", "staff"]
+__all__ = [
+    "digests",
+    "doors",
+    "embargoes",
+    "lanes",
+    "mailings",
+    "metadata",
+    "people",
+    "programme",
+    "sources",
+    "staff",
+]

@@ -4,10 +4,10 @@ Times keep the wall clock of their place. What a file leaves open - a floating t
 zone nobody knows, a rule that repeats without end - is held for a person, never guessed.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from icalendar import Calendar, Component
 from icalendar.prop import vBroken, vDDDLists
@@ -16,12 +16,22 @@ from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON
 from mailer.ingest.calendar_lines import ZONE, only_events
 from mailer.ingest.draft import PageDraft, SymposiumDraft, UnreadLine
 from mailer.ingest.errors import PageError
-from mailer.ingest.event import PLACE_LETTERS, TITLE_LETTERS, Event, Point, draft_of, short_line, short_uid
+from mailer.ingest.event import (
+    PLACE_LETTERS,
+    TITLE_LETTERS,
+    Event,
+    Point,
+    draft_of,
+    each_once,
+    is_sensible,
+    plain_address,
+    short_line,
+    short_uid,
+)
 from mailer.ingest.recurrence import NotExpanded, days_of, days_walked, read_rule
-from mailer.ingest.zones import zone_of
+from mailer.ingest.zones import is_place, zone_of
 from mailer.vocabulary import FieldSource, Medium, SourceKind
 
-CALENDAR_BYTES = 5 * 1024 * 1024
 WINDOW = timedelta(days=366)
 MOST_DRAFTS = 2_000
 MOST_WALKED = 500_000  # days looked at for all rules of one file
@@ -66,25 +76,11 @@ def read_calendar(text: str, *, fetched_on: date, zone: str) -> PageDraft:
             raise PageError(f"The calendar comes to more than {MOST_DRAFTS:,} dates, so nothing was read.")
     return PageDraft(
         statements=(),
-        symposia=tuple(newest(drafts)),
+        symposia=tuple(each_once(drafts)),
         unread=tuple(unread),
         questions=() if components else ("The calendar holds no event.",),
         kind=SourceKind.CALENDAR,
     )
-
-
-def newest(drafts: Iterable[SymposiumDraft]) -> list[SymposiumDraft]:
-    """One draft for each key, with the highest SEQUENCE; two that differ otherwise are held."""
-    found: dict[str, SymposiumDraft] = {}
-    for draft in drafts:
-        known = found.get(draft.key)
-        if known is None or (draft.sequence or 0) > (known.sequence or 0):
-            found[draft.key] = draft
-        elif (draft.sequence or 0) == (known.sequence or 0) and draft.raw != known.raw:
-            days = sorted({day for each in (known, draft) for day in (each.day, *each.readings) if day})
-            why = f"It stands twice with different facts: “{known.raw}” and “{draft.raw}”. Which is right?"
-            found[draft.key] = replace(known, held=known.held or why, readings=tuple(days))
-    return list(found.values())
 
 
 def _parse(text: str) -> Calendar:
@@ -170,9 +166,11 @@ def _on(event: Event, day: date) -> Event:
 def _point(value: object, file: _File) -> Point | None:
     """A DTSTART or DTEND as wall time and zone; None when it is missing or cannot be read."""
     moment = _said(value)
+    if not isinstance(moment, date) or not is_sensible(moment):
+        return None
     if isinstance(moment, datetime):
         return _moment(moment, str(getattr(value, "params", {}).get(ZONE, "")), file)
-    return Point(day=moment) if isinstance(moment, date) else None
+    return Point(day=moment)
 
 
 def _moment(moment: datetime, named: str, file: _File) -> Point:
@@ -218,20 +216,9 @@ def _zone_named(name: str) -> str | None:
     name = name.strip().strip('"')
     known = WINDOWS_TO_OLSON.get(name) or zone_of(name)
     for candidate in (known, name, "/".join(name.split("/")[-2:]), "/".join(name.split("/")[-3:])):
-        if candidate and _exists(candidate):
+        if candidate and is_place(candidate):
             return candidate
     return None
-
-
-def _exists(zone: str) -> bool:
-    # "EST" and its like are fixed offsets in the tables; on a calendar they mean a place's civil time.
-    if "/" not in zone and zone != "UTC":
-        return False
-    try:
-        ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True
 
 
 def _uid(component: Component) -> str:
@@ -261,7 +248,7 @@ def _sequence(component: Component) -> int | None:
 
 def _address(component: Component) -> str | None:
     url = str(component.get("URL", "")).strip()
-    return url if url.startswith(("https://", "http://")) and len(url) <= 2_000 else None
+    return plain_address(url) if url.startswith(("https://", "http://")) else None
 
 
 def _unreadable_parts(component: Component) -> tuple[str, ...]:

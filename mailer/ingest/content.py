@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 
-from mailer.ingest.calendar_file import CALENDAR_BYTES, read_calendar
 from mailer.ingest.decode import decode
 from mailer.ingest.draft import PageDraft
 from mailer.ingest.errors import PageError
@@ -24,6 +23,7 @@ from mailer.ingest.page import PAGE_BYTES, read_page, too_large
 from mailer.ingest.zones import ZONES
 from mailer.vocabulary import SourceKind
 
+CALENDAR_BYTES = 5 * 1024 * 1024
 MOST_BYTES = CALENDAR_BYTES  # of the largest kind; read_content knows the others' limits
 _CALENDAR = re.compile(r"\ufeff?\s*BEGIN:VCALENDAR\b", re.I)
 _CALENDAR_START = re.compile(rb"(?:\xef\xbb\xbf)?\s{0,100}BEGIN:VCALENDAR\b", re.I)
@@ -78,8 +78,18 @@ def read_content(
     `source` is its address or another word for where it came from, `zone` the IANA zone of the place its
     times are told in when they name none themselves but an offset.
     """
+    page = _read(content, fetched_on, source, zone, zones, language)
+    warned = [f"“{one.title}”: {warning}" for one in page.symposia for warning in one.warnings]
+    return replace(page, notes=(*page.notes, *warned))
+
+
+def _read(
+    content: Content, fetched_on: date, source: str, zone: str, zones: Mapping[str, str], language: str
+) -> PageDraft:
     text = content.text
     if content.kind is SourceKind.CALENDAR:
+        from mailer.ingest.calendar_file import read_calendar  # a library that only calendars need
+
         return read_calendar(text, fetched_on=fetched_on, zone=zone)
     if content.kind is SourceKind.PAGE:
         return _page(text, fetched_on=fetched_on, source=source, zone=zone, zones=zones, language=language)

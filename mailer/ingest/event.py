@@ -5,7 +5,9 @@ hour that the clocks skip and a time without a zone are held with their readings
 """
 
 import hashlib
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -18,6 +20,7 @@ from mailer.vocabulary import FieldSource, Medium, Precision
 TITLE_LETTERS = 300
 PLACE_LETTERS = 300
 UID_LETTERS = 200
+_LINK = "Its place is a link, which was not taken: whoever has it can come in."
 LONGEST = timedelta(days=7)  # a longer event is a season, not an hour with an end
 
 
@@ -59,7 +62,7 @@ class Event:
     line: int
     uid: str | None = None
     sequence: int | None = None
-    place: str | None = None
+    place: str | None = None  # a link is none: people get the way in by a link of their own
     url: str | None = None
     series: str | None = None
     cancelled: bool = False
@@ -99,7 +102,8 @@ def draft_of(event: Event) -> SymposiumDraft:
         uid=event.uid,
         sequence=event.sequence,
         minutes=_minutes(start, end) if not wrong_end else None,
-        place=event.place,
+        place=None if _is_link(event.place) else event.place,
+        warnings=(_LINK,) if _is_link(event.place) else (),
         cancelled=event.cancelled,
         medium=event.medium,
     )
@@ -110,6 +114,37 @@ def event_key(event: Event, month: tuple[int, int] | None) -> str:
     return f"uid:{event.uid}" if event.uid else symposium_key(event.title, month)
 
 
+def each_once(drafts: Iterable[SymposiumDraft]) -> list[SymposiumDraft]:
+    """One draft for each key, whatever their order: the highest SEQUENCE; two that differ otherwise are held.
+
+    Without UIDs one title may fall on several days of a month; then the day stands in the key.
+    """
+    groups: dict[str, list[SymposiumDraft]] = defaultdict(list)
+    for draft in drafts:
+        groups[draft.key].append(draft)
+    found: list[SymposiumDraft] = []
+    for key, group in groups.items():
+        days = {draft.day for draft in group}
+        if len(days) == 1 or group[0].uid or None in days:
+            found.append(_one_of(group))
+            continue
+        for day in sorted(day for day in days if day):
+            same_day = [replace(draft, key=f"{key}-{day.day:02}") for draft in group if draft.day == day]
+            found.append(_one_of(same_day))
+    return found
+
+
+def _one_of(group: Sequence[SymposiumDraft]) -> SymposiumDraft:
+    latest = max(draft.sequence or 0 for draft in group)
+    told = {draft.raw: draft for draft in group if (draft.sequence or 0) == latest}
+    if len(told) == 1:
+        return next(iter(told.values()))
+    first = told[min(told)]
+    days = sorted({day for draft in told.values() for day in (draft.day, *draft.readings) if day})
+    why = f"It stands twice with different facts: {' and '.join(f'“{raw}”' for raw in sorted(told)[:3])}."
+    return replace(first, held=f"{why} Which is right?", readings=tuple(days))
+
+
 def short_uid(*parts: str) -> str:
     """Return a stable key of a feed's own words, at most 200 letters and printable."""
     words = "#".join(one_line(part) for part in parts if part)
@@ -118,10 +153,24 @@ def short_uid(*parts: str) -> str:
     return f"{words[: UID_LETTERS - 33]}-{hashlib.sha256(words.encode()).hexdigest()[:32]}"
 
 
+def is_sensible(day: date) -> bool:
+    """True for a day on which somebody may meet; calendars can count from the year 1 to 9999."""
+    return 1970 <= day.year <= 2100
+
+
+def plain_address(url: str) -> str | None:
+    """Return a stranger's web address when it is one line of sensible length; else None."""
+    return url if len(url) <= 2_000 and url.isprintable() and " " not in url else None
+
+
 def short_line(text: str, letters: int) -> str:
     """Return the visible text as one line, cut with an ellipsis where it is too long."""
     line = one_line(text)
     return line if len(line) <= letters else f"{line[: letters - 1].rstrip()}…"
+
+
+def _is_link(place: str | None) -> bool:
+    return place is not None and "://" in place
 
 
 def _precision(start: Point, *, exact: bool) -> Precision:
@@ -173,7 +222,7 @@ def _raw(event: Event) -> str:
         event.title,
         event.start.words,
         f"until {event.end.words}" if event.end else "",
-        event.place or "",
+        event.place if event.place and not _is_link(event.place) else "",
         "called off" if event.cancelled else "",
     ]
     return one_line("; ".join(part for part in parts if part))

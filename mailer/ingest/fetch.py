@@ -67,7 +67,7 @@ class Limits:
     seconds: float = SECONDS
     octets: int = PAGE_BYTES
     redirects: int = REDIRECTS
-    types: tuple[str, ...] = TYPES
+    types: tuple[str, ...] = TYPES  # none: whatever comes
     plain_http: bool = False
     allow: tuple[Network, ...] = ()
     tls: ssl.SSLContext | None = None  # None: the system's certificates
@@ -186,7 +186,7 @@ def _send(
     connection.putrequest("GET", target.path, skip_host=True, skip_accept_encoding=True)
     connection.putheader("Host", host if default else f"{host}:{target.port}")
     connection.putheader("User-Agent", agent)
-    connection.putheader("Accept", ", ".join(types))
+    connection.putheader("Accept", ", ".join(types) or "*/*")
     connection.putheader("Accept-Encoding", "gzip")
     connection.putheader("Connection", "close")
     if seen.etag:
@@ -204,7 +204,7 @@ def _refuse_what_is_no_page(response: http.client.HTTPResponse, types: Sequence[
             retry_after=_seconds(response.headers["Retry-After"], response.headers["Date"]),
         )
     kind = response.headers.get_content_type()
-    if kind not in types:
+    if types and kind not in types:
         raise FetchError(f"The address holds {kind}, not a page of text. Save its text as a file.")
     encoding = (response.headers["Content-Encoding"] or "identity").strip().lower()
     if encoding not in ("identity", "gzip", "x-gzip"):

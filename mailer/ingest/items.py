@@ -12,7 +12,7 @@ from itertools import groupby
 from mailer.ingest.document import Document, read_text
 from mailer.ingest.draft import PageDraft, StatementDraft, SymposiumDraft, UnreadLine
 from mailer.ingest.errors import PageError
-from mailer.ingest.event import short_line, short_uid
+from mailer.ingest.event import each_once, is_sensible, plain_address, short_line, short_uid
 from mailer.ingest.html import read_html
 from mailer.ingest.programme import Programme, read_programme, web_address
 from mailer.ingest.statement import TITLE_LETTERS, canonical_url, statement_key
@@ -71,20 +71,23 @@ def read_items(
         for number, item in enumerate(items, start=1)
     ]
     statements: dict[str, StatementDraft] = {}
-    symposia: dict[str, SymposiumDraft] = {}
     for one in read:
         if isinstance(one.statement, StatementDraft):
-            statements.setdefault(one.statement.uid or one.statement.key, one.statement)
-        for draft in one.symposia:
-            symposia.setdefault(draft.key, draft)
+            # Of two with one name the later one, whatever their order: an order means nothing.
+            name = one.statement.uid or one.statement.key
+            statements[name] = max(statements.get(name, one.statement), one.statement, key=_age)
     return PageDraft(
         statements=tuple(statements.values()),
-        symposia=tuple(symposia.values()),
+        symposia=tuple(each_once(draft for one in read for draft in one.symposia)),
         unread=tuple(one.statement for one in read if isinstance(one.statement, UnreadLine)),
         notes=(*notes, *dict.fromkeys(note for one in read for note in one.notes)),
         kind=kind,
         whole=whole,
     )
+
+
+def _age(draft: StatementDraft) -> tuple[date, str]:
+    return draft.published_on, draft.raw
 
 
 def _read(
@@ -98,9 +101,11 @@ def _read(
         document = read_html(item.body) if item.is_html else read_text(item.body)
     except PageError as problem:
         return _Read(statement=UnreadLine(number=number, text=title, why=str(problem)))
-    url = web_address(item.url, source) if item.url else None
+    address = web_address(item.url, source) if plain_address(item.url) else None
+    url = plain_address(address) if address else None
     units = split_units(document, zones)
-    published = item.published_on or fetched_on
+    dated = item.published_on
+    published = dated if dated and is_sensible(dated) else fetched_on
     programme = read_programme(units, fetched_on=published, base_url=url or source)
     body = _markdown(units, programme)
     if not body:

@@ -15,12 +15,25 @@ from selectolax.lexbor import LexborHTMLParser
 
 from mailer.ingest.draft import SymposiumDraft, UnreadLine
 from mailer.ingest.errors import PageError
-from mailer.ingest.event import PLACE_LETTERS, TITLE_LETTERS, Event, Point, draft_of, short_line, short_uid
+from mailer.ingest.event import (
+    PLACE_LETTERS,
+    TITLE_LETTERS,
+    Event,
+    Point,
+    draft_of,
+    each_once,
+    is_sensible,
+    plain_address,
+    short_line,
+    short_uid,
+)
 from mailer.ingest.json_feed import load_json
 from mailer.ingest.nesting import refuse_bombs
 from mailer.ingest.programme import web_address
+from mailer.ingest.text import visible
 from mailer.vocabulary import FieldSource, Medium
 
+POSTPONED = "Its page says that it is postponed. When will it be?"
 MOST_BLOCKS = 100
 MOST_NODES = 20_000
 MOST_EVENTS = 500
@@ -28,7 +41,6 @@ _WRAPPING = re.compile(r"^\s*(?:<!--|<!\[CDATA\[|//\s*<!\[CDATA\[)|(?:-->|\]\]>|
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _SCRIPT = re.compile(r"application/ld\+json\b", re.I)
 _DAY = re.compile(r"(\d{4})-(\d\d)(?:-(\d\d))?")
-_CALLED_OFF = ("EventCancelled", "EventPostponed")
 
 
 def read_linked_events(
@@ -41,7 +53,7 @@ def read_linked_events(
     if not _SCRIPT.search(html):
         return (), ()
     refuse_bombs(html)
-    drafts: dict[str, SymposiumDraft] = {}
+    drafts: list[SymposiumDraft] = []
     unread: list[UnreadLine] = []
     for number, block in enumerate(_blocks(html), start=1):
         try:
@@ -54,8 +66,8 @@ def read_linked_events(
             if isinstance(read, UnreadLine):
                 unread.append(read)
             else:
-                drafts.setdefault(f"{read.key} {read.day}", read)
-    return tuple(drafts.values()), tuple(unread)
+                drafts.append(read)
+    return tuple(each_once(drafts)), tuple(unread)
 
 
 def _blocks(html: str) -> list[str]:
@@ -113,9 +125,10 @@ def _read(
             line=number,
             uid=_identity(node, start),
             place=short_line(_place(node.get("location")), PLACE_LETTERS) or None,
-            url=url,
+            url=plain_address(url) if url else None,
             series=short_line(_name(node.get("superEvent")), TITLE_LETTERS) or None,
-            cancelled=status.endswith(_CALLED_OFF),
+            cancelled=status.endswith("EventCancelled"),
+            notes=(POSTPONED,) if status.endswith("EventPostponed") else (),
         )
     )
 
@@ -136,6 +149,8 @@ def _point(text: str, zone: str) -> Point | None:
             date(int(match[1]), int(match[2]), 1)
             return Point(month=(int(match[1]), int(match[2])))
         day = date.fromisoformat(match[0])
+        if not is_sensible(day):
+            return None
         if len(text) <= len(match[0]) + 1:
             return Point(day=day)
         moment = datetime.fromisoformat(text.strip().replace(" ", "T", 1))
@@ -175,7 +190,7 @@ def _words(value: object) -> str:
             value = value.get("@value")
         else:
             break
-    return str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    return visible(str(value)).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""
 
 
 def _name(value: object) -> str:

@@ -5,96 +5,27 @@ stays settled, a page that says nothing new is the same page, and a vanished lin
 not a cancellation.
 """
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, time
 
 from mailer.ingest.draft import SymposiumDraft
 from mailer.ingest.text import likeness, one_line, plain_title
-from mailer.vocabulary import FieldSource, Precision
+from mailer.ingest.verdict import (
+    CalledOff,
+    Change,
+    FieldChange,
+    Known,
+    New,
+    Retitle,
+    Same,
+    Suspicious,
+    Verdict,
+)
+from mailer.vocabulary import FieldSource
 
 SIMILAR = 0.6  # share of equal words from which two titles on one date are one symposium
 MOST_PROPOSALS = 5  # a page that changes more than this at once is looked at before it is believed
-
-
-@dataclass(frozen=True, kw_only=True)
-class Known:
-    """The stored facts. `month` is (year, month), also for a full day; `raw` is the line as last read."""
-
-    id: int
-    key: str
-    title: str
-    precision: Precision
-    day: date | None
-    month: tuple[int, int] | None
-    time: time | None
-    zone: str | None
-    sources: Mapping[str, FieldSource]
-    raw: str
-
-    def settled(self, name: str) -> bool:
-        """True when a person decided this fact."""
-        return self.sources.get(name) is FieldSource.STAFF
-
-
-@dataclass(frozen=True, kw_only=True)
-class FieldChange:
-    """Old and new value as text (ISO 8601 for dates and times). `settled`: a person set the old one."""
-
-    old: str | None
-    new: str | None
-    settled: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Same:
-    """The page says nothing new about this symposium."""
-
-    known: Known
-
-
-@dataclass(frozen=True, kw_only=True)
-class Change:
-    """The page gives this symposium another date or time. Fields: day, month, time, zone, precision."""
-
-    known: Known
-    fields: Mapping[str, FieldChange]
-
-    @property
-    def fingerprint(self) -> str:
-        """64 hex digits: the same proposal, read again, has the same."""
-        return _fingerprint("change", self.known, {name: each.new for name, each in self.fields.items()})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Retitle:
-    """On this symposium's date the page has a similar title."""
-
-    known: Known
-    title: FieldChange
-
-    @property
-    def fingerprint(self) -> str:
-        """64 hex digits: the same proposal, read again, has the same."""
-        return _fingerprint("retitle", self.known, {"title": self.title.new})
-
-
-@dataclass(frozen=True, kw_only=True)
-class New:
-    """Nothing known is meant: a new draft."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Suspicious:
-    """A person must look before anything is proposed. `known` is the symposium it may be about."""
-
-    why: str
-    known: Known | None = None
-
-
-Verdict = Same | Change | Retitle | New | Suspicious
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +43,12 @@ def match(draft: SymposiumDraft, known: Sequence[Known]) -> Verdict:
     In order: the same line or key; the same title on another date (a proposed move); a similar
     title on the same date (a proposed retitle); new. A held draft is never more than Suspicious.
     """
+    if draft.uid:
+        own = [each for each in known if each.key == draft.key]
+        if own:
+            return compare(draft, own[0])
+        # Another event's own key says that it is another event, whatever its title.
+        known = [each for each in known if not each.key.startswith("uid:")]
     reread = [each for each in known if one_line(each.raw) == draft.raw]
     if len(reread) == 1:
         return Same(known=reread[0])
@@ -139,8 +76,8 @@ def review_page(drafts: Sequence[SymposiumDraft], known: Sequence[Known], *, tod
             if isinstance(verdict, taken_now):
                 verdicts[index] = verdict
                 free = [each for each in free if each is not getattr(verdict, "known", None)]
-    vanished = tuple(each for each in free if not _over(each, today))
-    expected = [each for each in known if not _over(each, today)]
+    vanished = tuple(each for each in free if not each.is_over(today))
+    expected = [each for each in known if not each.is_over(today)]
     found = tuple((draft, verdicts[index]) for index, draft in enumerate(drafts))
     return PageReview(findings=found, vanished=vanished, suspect=_suspect(drafts, expected, vanished, found))
 
@@ -161,12 +98,6 @@ def _suspect(
             f"The page would change {proposals} symposia at once. Nothing is proposed before a person looked."
         )
     return None
-
-
-def _over(known: Known, today: date) -> bool:
-    if known.day:
-        return known.day < today
-    return known.month is not None and known.month < (today.year, today.month)
 
 
 def _same_title(draft: SymposiumDraft, known: Known) -> bool:
@@ -192,9 +123,36 @@ def _retitled(draft: SymposiumDraft, known: Sequence[Known]) -> Retitle | Suspic
     return Retitle(known=similar[0], title=change)
 
 
+def compare(draft: SymposiumDraft, known: Known) -> Verdict:
+    """Say what a draft means for the symposium that it is certainly about: its title may have changed too."""
+    verdict = _compare(draft, known)
+    if not isinstance(verdict, Same | Change) or _same_title(draft, known):
+        return verdict
+    title = FieldChange(old=known.title, new=draft.title, settled=known.settled("title"))
+    return Change(known=known, fields={"title": title, **getattr(verdict, "fields", {})})
+
+
 def _compare(draft: SymposiumDraft, known: Known) -> Verdict:
+    if known.called_off:
+        return Same(known=known)
+    if draft.cancelled:
+        return CalledOff(known=known)
     if draft.held and not _only_year_missing_and_settled(draft, known):
         return Suspicious(why=draft.held, known=known)
+    fields = {} if _same_instant(draft, known) else _date_changes(draft, known)
+    if draft.minutes is not None:
+        _note(fields, known, "minutes", known.minutes, draft.minutes, settled=known.settled("minutes"))
+    if draft.place is not None:
+        _note(fields, known, "place", known.place, draft.place, settled=known.settled("place"))
+    return Change(known=known, fields=fields) if fields else Same(known=known)
+
+
+def _same_instant(draft: SymposiumDraft, known: Known) -> bool:
+    """True for the same moment, whether it is told by the clock of one place or of another."""
+    return draft.starts_at is not None and draft.starts_at == known.starts_at
+
+
+def _date_changes(draft: SymposiumDraft, known: Known) -> dict[str, FieldChange]:
     date_stands = _date_stands(draft, known)
     fields: dict[str, FieldChange] = {}
     if not date_stands:
@@ -215,7 +173,7 @@ def _compare(draft: SymposiumDraft, known: Known) -> Verdict:
             _note(fields, known, name, old, new, settled=known.settled(name))
     if not date_stands or "time" in fields:
         _note(fields, known, "precision", known.precision, draft.precision)
-    return Change(known=known, fields=fields) if fields else Same(known=known)
+    return fields
 
 
 def _only_year_missing_and_settled(draft: SymposiumDraft, known: Known) -> bool:
@@ -256,8 +214,3 @@ def _text(value: object) -> str | None:
 
 def _month(month: tuple[int, int] | None) -> str | None:
     return f"{month[0]:04}-{month[1]:02}" if month else None
-
-
-def _fingerprint(kind: str, known: Known, new: Mapping[str, str | None]) -> str:
-    words = json.dumps([kind, known.id, sorted(new.items(), key=lambda item: item[0])])
-    return hashlib.sha256(words.encode()).hexdigest()

@@ -6,8 +6,8 @@ says: an address may stand in any of them.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import BinaryIO
 from unicodedata import category
@@ -19,6 +19,7 @@ from mailer.addresses import AddressError, normalise_address, wire_address
 from mailer.ingest.errors import PeopleError
 from mailer.ingest.table import LONGEST_LINE, Fault, Row, open_table, write_table
 from mailer.ingest.text import one_line
+from mailer.vocabulary import Frequency
 
 DEFAULT_TOPIC = "statements"
 LONGEST_ADDRESS = 254  # octets, RFC 5321 4.5.3.1.3
@@ -34,6 +35,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "language": ("language", "languages"),
     "topics": ("topics",),
     "zone": ("zone",),
+    "frequency": ("frequency", "often"),
 }
 # Cells are parted at any of these; the file's own delimiter stands in quotation marks.
 _BETWEEN = re.compile(r"[|;,\s]+")
@@ -52,6 +54,7 @@ class RejectReason(StrEnum):
     UNKNOWN_LANGUAGE = "unknown_language"
     UNKNOWN_TOPIC = "unknown_topic"
     UNKNOWN_ZONE = "unknown_zone"
+    UNKNOWN_FREQUENCY = "unknown_frequency"
     WRONG_COLUMNS = "wrong_columns"
     BROKEN_QUOTES = "broken_quotes"
 
@@ -66,6 +69,8 @@ class Person:
     languages: tuple[str, ...]
     topics: tuple[str, ...]
     zone: str | None
+    frequency: Frequency = Frequency.AT_ONCE
+    others: Mapping[str, str] = field(default_factory=dict, repr=False)  # further columns, as they stand
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,10 +110,12 @@ def read_people(
     known_topics: frozenset[str],
     default_language: str,
     known_languages: frozenset[str] | None = None,
+    others: Collection[str] = (),
 ) -> Iterator[Person | Reject]:
     """Read the header now, and return the people and rejects of all rows that are not blank, in order.
 
     Without a language a row gets `default_language`, without a topic `statements` if that is known.
+    `others` are further columns whose cells are handed on as they stand.
     `known_languages` (whole tags, or bare languages for all their forms) narrows what may be wished for.
     PeopleError, now or while reading: what concerns the whole file; see `open_table`.
     """
@@ -116,6 +123,7 @@ def read_people(
         raise PeopleError("The language of rows that name none must be a tag such as en or hy.")
     table = open_table(stream)
     columns = _columns(table.header)
+    further = _further(table.header, others)
     known = _Known(
         topics={key.casefold(): key for key in known_topics},
         default_topics=(DEFAULT_TOPIC,) if DEFAULT_TOPIC in known_topics else (),
@@ -123,7 +131,7 @@ def read_people(
         languages=known_languages,
         zones=frozenset(zone for zone in available_timezones() if _is_place(zone)) | {"UTC"},
     )
-    return _people(table.rows, table.header, columns, known)
+    return _people(table.rows, table.header, columns, known, further)
 
 
 def write_rejects(stream: BinaryIO, rejects: Sequence[Reject]) -> None:
@@ -171,12 +179,20 @@ def _columns(header: Sequence[str]) -> Mapping[str, int]:
         problem = f"No column holds the addresses; the file has: {seen}."
     raise PeopleError(
         f"{problem} The first line must name the columns: email (needed; or address), name, language, "
-        f"topics, zone. Other columns are passed over."
+        f"topics, zone, frequency. Other columns are passed over."
     )
 
 
+def _further(header: Sequence[str], others: Collection[str]) -> Mapping[str, int]:
+    return {name: place for place, cell in enumerate(header) if (name := cell.strip().casefold()) in others}
+
+
 def _people(
-    rows: Iterator[Row], header: tuple[str, ...], columns: Mapping[str, int], known: _Known
+    rows: Iterator[Row],
+    header: tuple[str, ...],
+    columns: Mapping[str, int],
+    known: _Known,
+    further: Mapping[str, int],
 ) -> Iterator[Person | Reject]:
     seen: dict[str, int] = {}  # index form -> the line it was first on
     ours = [place for place, name in enumerate(header) if name.strip().casefold() == REASON]
@@ -198,7 +214,7 @@ def _people(
                 header=_without(header, ours),
             )
         else:
-            yield person
+            yield replace(person, others={name: row.cells[at] for name, at in further.items()})
 
 
 def _without(cells: tuple[str, ...], places: Sequence[int]) -> tuple[str, ...]:
@@ -231,6 +247,7 @@ def _person(row: Row, width: int, columns: Mapping[str, int], known: _Known) -> 
         languages=_languages(cells.get("language", ""), known),
         topics=_topics(cells.get("topics", ""), known),
         zone=_zone(cells.get("zone", "").strip(), known),
+        frequency=_frequency(cells.get("frequency", "")),
     )
 
 
@@ -344,3 +361,14 @@ def _zone(text: str, known: _Known) -> str | None:
             "The zone is unknown. Write it as the IANA does, such as Asia/Yerevan or America/New_York.",
         )
     return text or None
+
+
+def _frequency(text: str) -> Frequency:
+    word = re.sub(r"[\s_-]+", "_", text.strip().casefold())
+    try:
+        return Frequency(word) if word else Frequency.AT_ONCE
+    except ValueError:
+        raise _Refusal(
+            RejectReason.UNKNOWN_FREQUENCY,
+            "The frequency is unknown. Write at_once, daily or weekly, or leave it empty for at once.",
+        ) from None

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
-from mailer.vocabulary import MailingKind
+from mailer.vocabulary import Frequency, MailingKind
 
 # Staff text whose placeholders `slots.expand_placeholders` has already turned into markers.
 STAFF_TEXT: Mapping[str, bool] = {"may_hold_slots": True}
@@ -56,7 +56,7 @@ class Organisation:
 
 @dataclass(frozen=True, kw_only=True)
 class StatementFacts:
-    """A published statement. `fallback` is true when no text exists in the reader's language."""
+    """A published statement. `fallback` is true when there is no text in the language they wish for most."""
 
     title: str
     published_on: date
@@ -65,6 +65,59 @@ class StatementFacts:
     url: str
     topic_name: str
     fallback: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class DigestEntry:
+    """One statement of a digest, of which the mail gives title, date and first lines."""
+
+    title: str
+    published_on: date
+    body: str
+    body_language: str
+    url: str
+    fallback: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class DigestFacts:
+    """What came out since the reader's last digest, the newest first. `day` is the reader's own."""
+
+    frequency: Frequency
+    day: date
+    entries: tuple[DigestEntry, ...]
+    topic_name: str
+    archive_url: str
+
+    def __post_init__(self) -> None:
+        if not self.entries:
+            raise ValueError("A digest without statements is not written.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorrectionFacts(StatementFacts):
+    """The corrected statement, with what was wrong and what is right, in the language of the body."""
+
+    wrong: str
+    right: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetractionFacts:
+    """A statement that is taken back. `body_language` is the title's, `language` that of the reason."""
+
+    title: str
+    body_language: str
+    published_on: date
+    reason: str
+    language: str
+    url: str
+    topic_name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslationFacts(StatementFacts):
+    """A statement that is now there in the reader's language, after they got it in another."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,6 +275,10 @@ class WelcomeFacts:
 
 Facts = (
     StatementFacts
+    | CorrectionFacts
+    | RetractionFacts
+    | TranslationFacts
+    | DigestFacts
     | RegistrationRequestFacts
     | RegistrationFacts
     | WaitingListFacts
@@ -236,7 +293,11 @@ Facts = (
 
 FACTS_OF_KIND: Mapping[MailingKind, type[Facts]] = {
     MailingKind.STATEMENT_ALERT: StatementFacts,
+    MailingKind.DIGEST: DigestFacts,
     MailingKind.REGISTRATION_REQUEST: RegistrationRequestFacts,
+    MailingKind.CORRECTION: CorrectionFacts,
+    MailingKind.RETRACTION: RetractionFacts,
+    MailingKind.TRANSLATION: TranslationFacts,
     MailingKind.REGISTRATION_CONFIRMATION: RegistrationFacts,
     MailingKind.WAITING_LIST: WaitingListFacts,
     MailingKind.WITHDRAWAL: WithdrawalFacts,

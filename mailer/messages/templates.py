@@ -35,6 +35,8 @@ from mailer.messages.fact_check import FactRefused, check_facts
 from mailer.messages.facts import (
     FACTS_OF_KIND,
     CampaignFacts,
+    DigestEntry,
+    DigestFacts,
     Facts,
     Organisation,
     StatementFacts,
@@ -62,6 +64,8 @@ __all__ = [
 
 _SUBJECT_LEAST, _SUBJECT_MOST = 10, 78
 _PREHEADER_LEAST, _PREHEADER_MOST, _PREHEADER_FILLED = 40, 130, 200
+_OPENING_MOST = 240  # characters of each statement in a digest
+_DIGEST_TOLD = 30  # statements told of with their first lines; of more the title is enough (R18)
 # Invisible: it keeps mail programs from filling their preview line with the masthead. Three characters.
 _FILLER = Markup("&#847;&zwnj;&nbsp;")
 _LABEL = re.compile(r'aria-label="[^"]*"')
@@ -84,6 +88,15 @@ class Prose:
 
     html: Markup
     text: str
+    opening: str
+    voice: Voice
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """A statement as a digest tells of it; `opening` are its first lines, in the language of `voice`."""
+
+    facts: DigestEntry
     opening: str
     voice: Voice
 
@@ -128,6 +141,10 @@ def render_in(chrome: Chrome, kind: MailingKind, facts: Facts, organisation: Org
     seen: dict[str, object] = {"facts": facts, "organisation": organisation}
     if isinstance(facts, StatementFacts | CampaignFacts):
         seen["body"] = _prose(facts.body, facts.body_language)
+
+    if isinstance(facts, DigestFacts):
+        seen["entries"] = [_told(entry) for entry in facts.entries[:_DIGEST_TOLD]]
+        seen["rest"] = [_told(entry, lines_too=False) for entry in facts.entries[_DIGEST_TOLD:]]
 
     def fill(name: str) -> str:
         return environment.get_template(f"{kind.value}/{name}").render(seen).replace("\u202f", " ")
@@ -189,6 +206,14 @@ def _prose(markdown: str, language: str) -> Prose:
     opening = " ".join(first.text().split()) if first is not None else ""
     safe = Markup(body.html)  # noqa: S704 -- markup.render gives only what its allow-list let through
     return Prose(html=safe, text=body.text, opening=opening, voice=voice(language))
+
+
+def _told(entry: DigestEntry, *, lines_too: bool = True) -> Told:
+    if not lines_too:
+        return Told(facts=entry, opening="", voice=voice(entry.body_language))
+    body = _prose(entry.body, entry.body_language)
+    opening = body.opening or " ".join(body.text.split())
+    return Told(facts=entry, opening=lines.shorten(opening, _OPENING_MOST), voice=body.voice)
 
 
 def _subject(rendered: str, organisation: Organisation, *, cut: bool) -> str:

@@ -71,6 +71,12 @@ class Fleet:
     def release(self, ids: Collection[int] | None) -> list[Item]:
         return [item for berth in self._berths for item in berth.pool.waiting.release(ids)]
 
+    def warm(self, domains: Collection[str]) -> None:
+        """Open what the relays allow; whatever the recipients, they leave by these."""
+        for berth in self._berths:
+            if not berth.rests:
+                berth.pool.warm()
+
     def resting(self) -> Mapping[str, Outcome]:
         """The relays that are left alone for now, and why. May be asked from any thread."""
         return {

@@ -34,6 +34,12 @@ class Carrier(Protocol):
     def release(self, ids: Collection[int] | None) -> list[Item]:
         """Hand back the letters without a dot, all or those with these ids."""
 
+    def warm(self, domains: Collection[str]) -> None:
+        """Open connections ahead of letters that will come soon; not a word of an envelope is said on them.
+
+        `domains` are those of recipients, for a carrier that goes to their servers itself.
+        """
+
     def resting(self) -> Mapping[str, Outcome]:
         """What is left alone for now, by its name, and why. May be asked from any thread."""
 

@@ -147,6 +147,17 @@ def test_a_list_with_bad_rows_is_imported_and_the_rest_mended(run: Run, tmp_path
     assert "3 subscribers" in run("subscribers", "count").stdout
 
 
+def test_how_often_people_hear_is_imported_changed_and_counted(run: Run) -> None:
+    people = "email,frequency\nanna@example.org,daily\nbert@example.org,weekly\ncarl@example.org,\n"
+    run("subscribers", "import", "-", "--consent", "paper forms", given=people.encode())
+    done = run("subscribers", "frequency", "weekly", "--address", "Anna@example.org")
+    assert done.returncode == 0, done.stderr
+    assert "anna" not in (done.stdout + done.stderr).lower()
+    (topic,) = [line for line in run("topic", "list").stdout.splitlines() if "statements" in line]
+    assert topic.replace("│", " ").split()[-4:] == ["3", "1", "0", "2"]  # all, at once, daily, weekly
+    refused(run("subscribers", "frequency", "daily", "--address", "dora@example.org"), "Nobody")
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [

@@ -8,8 +8,9 @@ from importlib.resources import files
 import pytest
 
 from mailer.ingest.draft import SymposiumDraft
-from mailer.ingest.match import Change, FieldChange, Known, New, Retitle, Same, Suspicious, match, review_page
+from mailer.ingest.match import match, review_page
 from mailer.ingest.page import read_page
+from mailer.ingest.verdict import Change, FieldChange, Known, New, Retitle, Same, Suspicious
 from mailer.vocabulary import FieldSource, Precision
 
 FETCHED = date(2026, 11, 23)

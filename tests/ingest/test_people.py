@@ -26,6 +26,7 @@ from mailer.ingest.people import (
 from mailer.ingest.table import guard, open_table, unguard, write_table
 from mailer.messages.headers import header_address
 from mailer.smtp.address import to_wire
+from mailer.vocabulary import Frequency
 
 TOPICS = frozenset({"statements", "symposia"})
 HEADER = "email,name,language,topics,zone\n"
@@ -89,7 +90,14 @@ def test_only_the_address_is_needed() -> None:
 
 @pytest.mark.parametrize("name", [alias for aliases in COLUMNS.values() for alias in aliases])
 def test_columns_have_more_than_one_name(name: str) -> None:
-    values = {"language": "hy", "languages": "hy", "topics": "symposia", "zone": "Asia/Yerevan"}
+    values = {
+        "language": "hy",
+        "languages": "hy",
+        "topics": "symposia",
+        "zone": "Asia/Yerevan",
+        "frequency": "daily",
+        "often": "daily",
+    }
     column = next(column for column, aliases in COLUMNS.items() if name in aliases)
     if column == "email":
         assert person(f"Ignored;{name.upper()}\nx;anna@example.org\n").address == "anna@example.org"
@@ -100,7 +108,28 @@ def test_columns_have_more_than_one_name(name: str) -> None:
         "language": found.languages == ("hy",),
         "topics": found.topics == ("symposia",),
         "zone": found.zone == "Asia/Yerevan",
+        "frequency": found.frequency is Frequency.DAILY,
     }[column]
+
+
+@pytest.mark.parametrize(
+    ("cell", "frequency"),
+    [
+        ("", Frequency.AT_ONCE),
+        ("at once", Frequency.AT_ONCE),
+        ("At-Once", Frequency.AT_ONCE),
+        (" DAILY ", Frequency.DAILY),
+        ("weekly", Frequency.WEEKLY),
+    ],
+)
+def test_how_often_is_read_as_people_write_it(cell: str, frequency: Frequency) -> None:
+    assert person(f"email,frequency\nanna@example.org,{cell}\n").frequency is frequency
+
+
+def test_an_unknown_frequency_is_refused_with_those_there_are() -> None:
+    refused = reject("email,frequency\nanna@example.org,hourly\n")
+    assert refused.reason is RejectReason.UNKNOWN_FREQUENCY
+    assert "at_once, daily or weekly" in refused.sentence
 
 
 def test_the_clearest_column_wins() -> None:

@@ -483,6 +483,8 @@ def strings(facts: object) -> Iterator[str]:
         value = getattr(facts, field.name)
         if field.name in ("body", "subject", "language", "body_language", "lead", "tense", "what", "offset"):
             continue
+        if field.name in ("frequency", "published_on"):
+            continue
         if field.name in ("calendar_url", "converter_url"):
             continue  # a cancellation offers neither; R24 sees to the others
         for item in value if isinstance(value, tuple) else (value,):

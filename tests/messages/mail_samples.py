@@ -15,15 +15,20 @@ from mailer.messages.facts import (
     Change,
     ChangedThing,
     ChangeFacts,
+    CorrectionFacts,
+    DigestEntry,
+    DigestFacts,
     Facts,
     OptInFacts,
     Organisation,
     RegistrationFacts,
     RegistrationRequestFacts,
     ReminderFacts,
+    RetractionFacts,
     StatementFacts,
     SymposiumFacts,
     Tense,
+    TranslationFacts,
     WaitingListFacts,
     WelcomeFacts,
     WithdrawalFacts,
@@ -31,7 +36,7 @@ from mailer.messages.facts import (
 from mailer.messages.slots import expand_placeholders
 from mailer.messages.when import instant
 from mailer.messages.words import in_words, offset_words, reader_line
-from mailer.vocabulary import MailingKind, Precision
+from mailer.vocabulary import Frequency, MailingKind, Precision
 
 ZONE = "America/New_York"
 DAY = dt.date(2024, 9, 27)
@@ -235,6 +240,70 @@ def _statement(language: str, size: Size) -> StatementFacts:
     )
 
 
+def _digest(language: str, size: Size) -> DigestFacts:
+    """Three statements, of which one may be in another language than the mail."""
+    written = [language if language in _BODIES else "en", "en", "ar"]
+    if size is Size.SHORT:
+        written = ["en"]
+    if size is Size.BARE:
+        written = written[:1]
+    if size is Size.LONG:
+        written = ["en", *written] * 9
+    entries = tuple(
+        DigestEntry(
+            title=f"{_LONG_TITLE if size is Size.LONG and place % 4 == 0 else _TITLES[code]} ({place + 1})",
+            published_on=DAY - dt.timedelta(days=place),
+            body="No." if size is Size.SHORT else _BODIES[code],
+            body_language=code,
+            url=f"https://www.example.org/statements/prisoners-of-war-{place + 1}",
+            fallback=code != language,
+        )
+        for place, code in enumerate(written)
+    )
+    return DigestFacts(
+        frequency=Frequency.DAILY if size is Size.SHORT else Frequency.WEEKLY,
+        day=DAY,
+        entries=entries,
+        topic_name="Law" if size is Size.SHORT else "Statements",
+        archive_url="https://www.example.org/statements",
+    )
+
+
+_WRONG = {
+    "en": "We wrote that 212 people were held in November 2020.",
+    "ar": "كتبنا أن 212 شخصًا كانوا محتجزين في نوفمبر 2020.",
+    "hy": "Գրել էինք, որ 2020 թվականի նոյեմբերին պահվում էր 212 մարդ։",
+}
+_RIGHT = {
+    "en": "It was 188. The higher number counted 24 names twice.",
+    "ar": "كان العدد 188، فقد احتُسب 24 اسمًا مرتين.",
+    "hy": "Պահվում էր 188 մարդ. 24 անուն հաշվվել էր երկու անգամ։",
+}
+
+
+def _correction(language: str, size: Size) -> CorrectionFacts:
+    statement = _statement(language, size)
+    repeated = 8 if size is Size.LONG else 1
+    return CorrectionFacts(
+        **vars(statement),
+        wrong=" ".join([_WRONG[statement.body_language]] * repeated),
+        right=" ".join([_RIGHT[statement.body_language]] * repeated),
+    )
+
+
+def _retraction(language: str, size: Size) -> RetractionFacts:
+    statement = _statement(language, size)
+    return RetractionFacts(
+        title=statement.title,
+        body_language=statement.body_language,
+        published_on=statement.published_on,
+        reason=" ".join([_WRONG[statement.body_language]] * (8 if size is Size.LONG else 1)),
+        language=statement.body_language,
+        url=statement.url,
+        topic_name=statement.topic_name,
+    )
+
+
 def _campaign(language: str, size: Size) -> CampaignFacts:
     allowed = frozenset({"first_name"})
     subject = "An evening of remembrance on December 9"
@@ -280,6 +349,14 @@ def facts(kind: MailingKind, language: str, size: Size = Size.TYPICAL) -> Facts:
     match kind:
         case MailingKind.STATEMENT_ALERT:
             return _statement(language, size)
+        case MailingKind.DIGEST:
+            return _digest(language, size)
+        case MailingKind.CORRECTION:
+            return _correction(language, size)
+        case MailingKind.RETRACTION:
+            return _retraction(language, size)
+        case MailingKind.TRANSLATION:
+            return TranslationFacts(**vars(_statement(language, size)))
         case MailingKind.REGISTRATION_CONFIRMATION:
             return RegistrationFacts(
                 symposium=symposium(language, size), joining=size is Size.LONG, promoted=size is Size.LONG

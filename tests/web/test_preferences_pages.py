@@ -8,7 +8,7 @@ from mailer.db.people import Subscriber, Subscription
 from mailer.messages.when import is_zone
 from mailer.services.audience import people
 from mailer.services.house import House
-from mailer.vocabulary import SubscriptionState, SuppressionReason
+from mailer.vocabulary import Frequency, SubscriptionState, SuppressionReason
 from tests.web.exhibit import Exhibit
 from tests.web.scene import Scene
 from tests.web.visitor import Visitor, heading, words
@@ -33,7 +33,7 @@ def test_the_page_shows_what_is_chosen(exhibit: Exhibit, looker: Visitor) -> Non
     ticked = [box.attributes["value"] for box in page.css("input[type=checkbox][checked]")]
     assert ticked == ["statements"]
     assert page.css_first("input[type=radio][checked]").attributes["value"] == "ar"
-    assert page.css_first("select option[selected]") is None
+    assert page.css_first("select option[selected]") is None  # no city, and each statement at once
     assert "layla" not in page.html
 
 
@@ -47,6 +47,34 @@ def test_choices_are_saved(house: House, scene: Scene, visitor: Visitor) -> None
     assert "Ваш вибір збережено." in words(saved)
     option = visitor.see(path).css_first("select option[selected]")
     assert option.attributes["value"] == "Asia/Kolkata"
+
+
+def how_often(house: House) -> Frequency:
+    """How often Anna hears of statements."""
+    with house.database.read() as session:
+        person = people.find(session, house, "anna@example.org")
+        assert person is not None
+        one = select(Subscription).where(Subscription.subscriber_id == person.id)
+        return session.scalars(one).first().frequency  # type: ignore[union-attr]
+
+
+def test_how_often_is_chosen_and_shown(house: House, scene: Scene, visitor: Visitor) -> None:
+    path = f"/p/{scene.preferences}"
+    (choice,) = visitor.see(path).css("select[name=often]")
+    assert visitor.see(path).css_first(f"label[for={choice.attributes['id']}]") is not None
+    assert [option.attributes["value"] for option in choice.css("option")] == [
+        "statements:at_once",
+        "statements:daily",
+        "statements:weekly",
+    ]
+    form = {"topics": ["statements"], "language": "en", "often": "statements:weekly"}
+    assert visitor.post(path, data=form).status_code == 303
+    assert how_often(house) is Frequency.WEEKLY
+    chosen = visitor.see(path).css_first("select[name=often] option[selected]")
+    assert chosen.attributes["value"] == "statements:weekly"
+    for nonsense in ("statements:hourly", "no-such:daily", "", ":", "weekly"):
+        visitor.post(path, data={**form, "often": nonsense})
+    assert how_often(house) is Frequency.WEEKLY
 
 
 def test_nonsense_leaves_what_was_there(house: House, scene: Scene, visitor: Visitor) -> None:
@@ -103,7 +131,9 @@ def test_no_other_link_opens_preferences(exhibit: Exhibit, looker: Visitor, door
 def test_every_zone_of_the_list_can_be_stored(exhibit: Exhibit, looker: Visitor) -> None:
     page = looker.see(f"/p/{exhibit.scene.preferences}")
     names = [
-        str(option.attributes["value"]) for option in page.css("select option") if option.attributes["value"]
+        str(option.attributes["value"])
+        for option in page.css("select#zone option")
+        if option.attributes["value"]
     ]
     assert len(names) > 400
     assert [name for name in names if not is_zone(name)] == []

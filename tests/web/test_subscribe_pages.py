@@ -12,7 +12,7 @@ from mailer.messages.catalogues import LANGUAGES
 from mailer.messages.tokens import Purpose, mint
 from mailer.services.audience import people
 from mailer.services.house import House
-from mailer.vocabulary import MailingKind, SubscriptionState
+from mailer.vocabulary import Frequency, MailingKind, SubscriptionState
 from tests.web.conftest import Clock
 from tests.web.exhibit import Exhibit
 from tests.web.scene import Scene
@@ -67,6 +67,30 @@ def test_a_wish_is_noted_and_waits_for_its_confirmation(house: House, visitor: V
         person = people.find(session, house, "NEW@example.org")
         assert person is not None
         assert person.languages == ["hy"]
+
+
+def test_how_often_is_chosen_with_the_topic(house: House, visitor: Visitor, clock: Clock) -> None:
+    assert fill(visitor, clock, often=["statements:daily"])[0] == 303
+    with house.database.read() as session:
+        person = people.find(session, house, "new@example.org")
+        assert person is not None
+        (wish,) = session.scalars(select(Subscription).where(Subscription.subscriber_id == person.id))
+        assert wish.frequency is Frequency.DAILY
+    status, text = fill(visitor, clock, address="nobody", often=["statements:weekly"])
+    assert status == 422
+    kept = LexborHTMLParser(text).css_first("select[name=often] option[selected]")
+    assert kept.attributes["value"] == "statements:weekly"
+
+
+def test_a_stranger_cannot_change_how_often_a_reader_hears(
+    house: House, scene: Scene, visitor: Visitor, clock: Clock
+) -> None:
+    assert fill(visitor, clock, address="anna@example.org", often=["statements:weekly"])[0] == 303
+    with house.database.read() as session:
+        person = people.find(session, house, "anna@example.org")
+        assert person is not None
+        theirs = session.scalars(select(Subscription).where(Subscription.subscriber_id == person.id))
+        assert {one.frequency for one in theirs} == {Frequency.AT_ONCE}
 
 
 def test_one_address_gets_one_request_whatever_it_was_entered_for(

@@ -18,7 +18,7 @@ from mailer.services import audit
 from mailer.services.audience import people
 from mailer.services.audience.subscribe import Wish, ask, note
 from mailer.services.house import House
-from mailer.vocabulary import ConsentKind, ConsentSource, SubscriptionState
+from mailer.vocabulary import ConsentKind, ConsentSource, Frequency, SubscriptionState
 
 CHUNK = 500  # rows per transaction: a bad row undoes nobody, a crash loses no finished chunk
 
@@ -125,7 +125,8 @@ def _store(
             ask(session, house, _wish(row), ConsentSource.IMPORT, now)
             result.asked += 1
         else:
-            _subscribe(session, subscriber, [topics[key] for key in sorted(row.topics)], consent, now, result)
+            wanted = [topics[key] for key in sorted(row.topics)]
+            _subscribe(session, subscriber, wanted, row.frequency, consent, now, result)
 
 
 def _known(session: Session, house: House, rows: Sequence[Person]) -> dict[bytes, Subscriber]:
@@ -141,6 +142,7 @@ def _wish(row: Person) -> Wish:
         languages=tuple(row.languages),
         zone=row.zone,
         name=row.name,
+        frequencies=dict.fromkeys(row.topics, row.frequency),
     )
 
 
@@ -148,6 +150,7 @@ def _subscribe(
     session: Session,
     subscriber: Subscriber,
     topics: Sequence[Topic],
+    frequency: Frequency,
     consent: str,
     now: datetime,
     result: Imported,
@@ -167,6 +170,7 @@ def _subscribe(
             subscription = Subscription(subscriber_id=subscriber.id, topic_id=topic.id)
             session.add(subscription)
         subscription.state, subscription.changed_at = SubscriptionState.CONFIRMED, now
+        subscription.frequency = frequency
         session.flush()
         note(session, subscription, ConsentKind.CONFIRMED, ConsentSource.IMPORT, now, consent[:200])
         result.subscribed += 1

@@ -14,6 +14,7 @@ from mailer.services.house import House
 from mailer.vocabulary import LIFTABLE, SuppressionReason
 
 FALLBACK_LANGUAGE = "en"
+STATEMENTS = "statements"  # the topic whose subscribers are told of every statement
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +23,7 @@ class TopicName:
 
     key: str
     names: Mapping[str, str]
+    has_statements: bool = False  # so that one may choose how often to hear of it
 
     def said_in(self, language: str) -> str:
         """The name in the language, else in English, else the key."""
@@ -110,7 +112,12 @@ def add_topic(session: Session, key: str, names: dict[str, str]) -> Topic:
 
 def name_of(topic: Topic) -> TopicName:
     """What a page may know of a topic."""
-    return TopicName(key=topic.key, names=dict(topic.names))
+    return TopicName(key=topic.key, names=dict(topic.names), has_statements=has_statements(topic))
+
+
+def has_statements(topic: Topic) -> bool:
+    """True for a topic that statements are published under."""
+    return topic.key == STATEMENTS
 
 
 def public_topics(session: Session) -> tuple[TopicName, ...]:

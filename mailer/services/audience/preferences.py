@@ -1,6 +1,6 @@
 """Preferences: what a person may see and change by the link in their mail, without an account."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -8,6 +8,7 @@ from enum import StrEnum
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from mailer.db import digests
 from mailer.db.mailings import Delivery, ReturnedMail
 from mailer.db.people import Subscriber, Subscription, Topic
 from mailer.db.seal import ADDRESS
@@ -19,7 +20,7 @@ from mailer.services.audience.people import TopicName
 from mailer.services.audience.subscribe import settle_consent
 from mailer.services.audience.unsubscribe import leave_topic
 from mailer.services.house import House
-from mailer.vocabulary import ConsentSource, SubscriptionState, SuppressionReason
+from mailer.vocabulary import ConsentSource, Frequency, SubscriptionState, SuppressionReason
 
 LINK_DAYS = 30
 
@@ -33,10 +34,14 @@ class Closed(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """One topic and whether the person gets it."""
+    """One topic and whether the person gets it.
+
+    `frequency`: how often they hear of its statements; None for a topic that has none.
+    """
 
     topic: TopicName
     on: bool
+    frequency: Frequency | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,10 +62,21 @@ def look(session: Session, house: House, token: str, now: datetime) -> Held | Cl
     return Held(
         languages=tuple(subscriber.languages),
         zone=subscriber.zone,
-        choices=tuple(
-            Choice(topic=people.name_of(topic), on=on) for topic, on in _topics(session, subscriber)
-        ),
+        choices=_choices(session, subscriber),
         stopped=subscriber.suppressed is not None,
+    )
+
+
+def _choices(session: Session, subscriber: Subscriber) -> tuple[Choice, ...]:
+    theirs = session.scalars(select(Subscription).where(Subscription.subscriber_id == subscriber.id))
+    frequencies = {one.topic_id: one.frequency for one in theirs}
+    return tuple(
+        Choice(
+            topic=people.name_of(topic),
+            on=on,
+            frequency=frequencies.get(topic.id, Frequency.AT_ONCE) if people.has_statements(topic) else None,
+        )
+        for topic, on in _topics(session, subscriber)
     )
 
 
@@ -86,8 +102,12 @@ def change(
     language: str,
     zone: str,
     now: datetime,
+    frequencies: Mapping[str, Frequency] | None = None,
 ) -> Held | Closed:
-    """Save a person's choices. An unknown language or zone leaves the old one; Closed as in `look`."""
+    """Save a person's choices. An unknown language or zone leaves the old one; Closed as in `look`.
+
+    `frequencies` by topic; a topic that is not among them keeps its own.
+    """
     subscriber = _person(session, house, token, now)
     if isinstance(subscriber, Closed):
         return subscriber
@@ -99,6 +119,8 @@ def change(
     for topic, on in _topics(session, subscriber):
         if on != (topic.key in wanted):
             _switch(session, house, subscriber, topic, now, on=not on)
+    for key, frequency in (frequencies or {}).items():
+        set_frequency(session, subscriber.id, key, frequency)
     session.flush()
     return look(session, house, token, now)
 
@@ -123,6 +145,23 @@ def _switch(
         leave_topic(session, subscription, ConsentSource.PREFERENCES, now)
 
 
+def set_frequency(session: Session, subscriber_id: int, topic: str, frequency: Frequency) -> bool:
+    """How often a person hears of a topic's statements from now on; False when they never asked for it.
+
+    What is on its way at once stays on its way, and what is owed to a digest stays owed to one.
+    """
+    changed = session.execute(
+        update(Subscription)
+        .where(
+            Subscription.subscriber_id == subscriber_id,
+            Subscription.topic_id.in_(select(Topic.id).where(Topic.key == topic)),
+        )
+        .values(frequency=frequency)
+        .execution_options(synchronize_session="fetch")
+    )
+    return bool(changed.rowcount)  # type: ignore[attr-defined]
+
+
 def erase(session: Session, house: House, token: str, now: datetime) -> bool:
     """Delete a person at their own wish, at once; False for a link that is not theirs any more."""
     subscriber = _person(session, house, token, now)
@@ -141,6 +180,7 @@ def erase_person(session: Session, house: House, subscriber: Subscriber, now: da
     address = house.vault.open(ADDRESS, subscriber.id, subscriber.address)
     people.suppress(session, house, address, SuppressionReason.ERASED, now)
     session.flush()
+    digests.forget(session, subscriber.id)
     theirs = select(Delivery.id).where(Delivery.subscriber_id == subscriber.id)
     session.execute(delete(ReturnedMail).where(ReturnedMail.delivery_id.in_(theirs)))
     session.execute(

@@ -4,8 +4,8 @@ The page, the command and later the API all come through here, so the limits tha
 protect strangers from being mailed hold for every door.
 """
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from mailer.db import digests
 from mailer.db.mailings import Mailing
 from mailer.db.people import Consent, Subscriber, Subscription, Topic
 from mailer.messages.tokens import Purpose, read
@@ -20,7 +21,7 @@ from mailer.services.audience import people
 from mailer.services.audience.people import TopicName
 from mailer.services.house import House
 from mailer.services.sending.announce import Announcement, announce
-from mailer.vocabulary import ConsentKind, ConsentSource, MailingKind, SubscriptionState
+from mailer.vocabulary import ConsentKind, ConsentSource, Frequency, MailingKind, SubscriptionState
 
 LINK_HOURS = 72
 PAUSE = timedelta(hours=24)  # between two confirmation requests to one address, whatever the topic
@@ -45,6 +46,7 @@ class Wish:
     languages: tuple[str, ...]
     zone: str | None = None
     name: str | None = None
+    frequencies: Mapping[str, Frequency] = field(default_factory=dict)  # by topic; at once where none is said
 
 
 class Link(StrEnum):
@@ -80,6 +82,7 @@ def ask(session: Session, house: House, wish: Wish, source: ConsentSource, now: 
         if subscription.state is SubscriptionState.CONFIRMED:
             continue
         subscription.state, subscription.changed_at = SubscriptionState.PENDING, now
+        subscription.frequency = wish.frequencies.get(key, Frequency.AT_ONCE)
         _request(session, house, subscription, source, now)
 
 
@@ -215,7 +218,11 @@ def settle_consent(
     *,
     welcome: bool,
 ) -> None:
-    """Put a person on a topic for good, with the entry in the ledger, and welcome them if wanted."""
+    """Put a person on a topic for good, with the entry in the ledger, and welcome them if wanted.
+
+    Of what they would have been told in digests before they left nothing is owed to them any more.
+    """
+    digests.forget(session, subscription.subscriber_id, subscription.topic_id)
     subscription.state, subscription.changed_at = SubscriptionState.CONFIRMED, now
     note(session, subscription, ConsentKind.CONFIRMED, source, now)
     if not welcome:

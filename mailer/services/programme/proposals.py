@@ -1,4 +1,4 @@
-"""Proposals: what a re-read page would change, decided by a person, one at a time."""
+"""Proposals: what a re-read source would change, decided by a person, one at a time."""
 
 from datetime import date, datetime, time
 
@@ -6,12 +6,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailer.db.mailings import Mailing
-from mailer.db.programme import Proposal, Symposium
+from mailer.db.programme import Proposal, Statement, StatementText, Symposium
 from mailer.services import audit
 from mailer.services.house import House
 from mailer.services.programme import symposia
 from mailer.services.programme.dates import Moment, moment_of, set_moment
-from mailer.vocabulary import Precision, ProposalState, SymposiumState
+from mailer.services.programme.proposing import NOT_LISTED, WAITING
+from mailer.vocabulary import EndSource, Precision, ProposalState, StatementState, SymposiumState
 
 
 class ProposalRefusal(Exception):
@@ -19,14 +20,23 @@ class ProposalRefusal(Exception):
 
 
 def open_ones(session: Session) -> list[Proposal]:
-    """Proposals that wait for a person, oldest first."""
-    waiting = select(Proposal).where(Proposal.state == ProposalState.OPEN).order_by(Proposal.id)
+    """Proposals that wait for a person, oldest first; those held as one of too many among them."""
+    waiting = select(Proposal).where(Proposal.state.in_(WAITING)).order_by(Proposal.id)
     return list(session.scalars(waiting))
+
+
+def subject_of(session: Session, proposal: Proposal) -> str:
+    """The title of what a proposal is about, as it stands now."""
+    if proposal.symposium_id is not None:
+        return session.get_one(Symposium, proposal.symposium_id).title
+    if proposal.statement_id is not None:
+        return _latest(session.get_one(Statement, proposal.statement_id)).title
+    return ""
 
 
 def find(session: Session, number: int) -> Proposal:
     found = session.get(Proposal, number)
-    if found is None or found.state is not ProposalState.OPEN:
+    if found is None or found.state not in WAITING:
         raise ProposalRefusal(
             f"No open proposal has the number {number}. List them with: mailer proposal list"
         )
@@ -34,21 +44,92 @@ def find(session: Session, number: int) -> Proposal:
 
 
 def accept(
-    session: Session, house: House, proposal: Proposal, *, actor: str, now: datetime
+    session: Session,
+    house: House,
+    proposal: Proposal,
+    *,
+    actor: str,
+    now: datetime,
+    held_too: bool = False,
 ) -> Mailing | None:
-    """Make the change; attendees of an announced symposium are told of a new date. Returns that notice."""
+    """Make the change; attendees of an announced symposium are told of a new date. Returns that notice.
+
+    `held_too`: also one that was held because it came with too many others.
+    """
+    if proposal.state is ProposalState.HELD and not held_too:
+        raise ProposalRefusal(
+            f"{proposal.note} If it is right all the same: mailer proposal accept {proposal.id} --held"
+        )
+    if NOT_LISTED in proposal.changes:
+        raise ProposalRefusal(
+            "That a line is gone changes nothing by itself. If the symposium is off, use "
+            f"mailer symposium call-off; else close this notice with: mailer proposal reject {proposal.id}"
+        )
+    notice = None
     if proposal.symposium_id is None:
+        _edit_statement(session, proposal, now)
+    else:
+        symposium = session.get_one(Symposium, proposal.symposium_id)
+        notice = _change_symposium(session, house, symposium, proposal, actor=actor, now=now)
+    _decide(session, proposal, ProposalState.ACCEPTED, actor, now)
+    return notice
+
+
+def _edit_statement(session: Session, proposal: Proposal, now: datetime) -> None:
+    """A draft takes its source's new words as another version; a published one is not edited by a page."""
+    statement = session.get_one(Statement, proposal.statement_id)
+    if statement.state is not StatementState.DRAFT:
         raise ProposalRefusal(
             "A published statement is corrected by people, not by a page: an edit here alerts nobody. "
             "Reject the proposal once you have seen it."
         )
-    symposium = session.get_one(Symposium, proposal.symposium_id)
-    if "title" in proposal.changes:
-        symposium.title, symposium.changed_at = proposal.changes["title"][1], now
+    old, changes = _latest(statement), proposal.changes
+    if "published_on" in changes:
+        statement.dated = date.fromisoformat(changes["published_on"][1])
+    session.add(
+        StatementText(
+            statement_id=statement.id,
+            language=old.language,
+            version=old.version + 1,
+            title=changes["title"][1] if "title" in changes else old.title,
+            body=changes["body"][1] if "body" in changes else old.body,
+            created_at=now,
+        )
+    )
+
+
+def _latest(statement: Statement) -> StatementText:
+    return next(text for text in reversed(statement.texts) if text.language == statement.language)
+
+
+def _change_symposium(
+    session: Session, house: House, symposium: Symposium, proposal: Proposal, *, actor: str, now: datetime
+) -> Mailing | None:
+    changes = proposal.changes
+    if "state" in changes:
+        return _call_off(session, house, symposium, actor=actor, now=now)
+    if "title" in changes:
+        symposium.title, symposium.changed_at = changes["title"][1], now
+    if "place" in changes:
+        symposium.place, symposium.changed_at = changes["place"][1], now
+    if "minutes" in changes:
+        symposium.minutes, symposium.end_source = int(changes["minutes"][1]), EndSource.ANNOUNCED
+        symposium.changed_at = now
+    if ("place" in changes or "minutes" in changes) and symposium.state is SymposiumState.ANNOUNCED:
+        symposium.sequence += 1  # calendars must notice
     notice = _new_date(session, house, symposium, proposal, actor=actor, now=now)
     symposium.raw = proposal.raw
-    _decide(session, proposal, ProposalState.ACCEPTED, actor, now)
     return notice
+
+
+def _call_off(
+    session: Session, house: House, symposium: Symposium, *, actor: str, now: datetime
+) -> Mailing | None:
+    """What was announced is called off with its notice; of a draft nobody was told."""
+    if symposium.state is SymposiumState.DRAFT:
+        symposium.state, symposium.changed_at = SymposiumState.CANCELLED, now
+        return None
+    return symposia.call_off(session, house, symposium, reason=None, actor=actor, now=now)
 
 
 def _new_date(

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 from mailer.db.mailings import Mailing
 from mailer.db.programme import Registration, Symposium, SymposiumDate
 from mailer.services.house import House
-from mailer.services.sending.content import language_of
-from mailer.services.sending.invitation import has_day
+from mailer.services.sending.invitation import EntryDay, has_day
+from mailer.services.sending.texts import language_of
 from mailer.services.sending.traits import TRAITS
 from mailer.vocabulary import MailingKind, RegistrationState
 
@@ -23,35 +23,42 @@ CANCELS = frozenset({MailingKind.CANCELLATION, MailingKind.WITHDRAWAL})
 class Manner:
     """How a mailing speaks to an attendee; attendees of one manner and language share a form.
 
-    `told` is the date they heard of last, where the mail or its calendar part is about the difference.
-    `invited`: the mail brings an entry for their calendar or takes it back, where there is a day for one.
+    `told` is the date they heard of last, where the mail is about the difference. `calendar`: the mail
+    brings an entry for their calendar or takes it back; `stood_on` is the day it stands on, where the
+    symposium itself has none any more.
     """
 
     told: int | None = None
     joining: bool = False
-    invited: bool = False
+    calendar: bool = False
+    stood_on: EntryDay | None = None
 
 
 def manner_of(
-    mailing: Mailing, symposium: Symposium | None, registration: Registration | None, now: datetime
+    session: Session,
+    mailing: Mailing,
+    symposium: Symposium | None,
+    registration: Registration | None,
+    now: datetime,
 ) -> Manner:
     """The manner of one mail. To subscribers there is only one."""
     if symposium is None:
         return Manner()
+    invited = registration is not None and _invited(mailing, registration)
+    stood_on = _stood_on(session, symposium, registration) if invited and not has_day(symposium) else None
     return Manner(
-        told=_told(mailing, symposium, registration),
+        told=_told(mailing, registration),
         joining=_joining(mailing, symposium, now),
-        invited=_invited(mailing, registration),
+        calendar=invited and (has_day(symposium) or stood_on is not None),
+        stood_on=stood_on,
     )
 
 
-def _told(mailing: Mailing, symposium: Symposium, registration: Registration | None) -> int | None:
-    heard = registration.told_generation if registration else None
-    if mailing.kind in CANCELS and not has_day(symposium):
-        return heard  # their calendar may hold a day that the symposium itself no longer has
+def _told(mailing: Mailing, registration: Registration | None) -> int | None:
     if mailing.kind is not MailingKind.CHANGE:
         return None
-    return heard or int(mailing.facts.get("told_generation", 1))
+    told = registration.told_generation if registration else None
+    return told or int(mailing.facts.get("told_generation", 1))
 
 
 def _joining(mailing: Mailing, symposium: Symposium, now: datetime) -> bool:
@@ -61,28 +68,26 @@ def _joining(mailing: Mailing, symposium: Symposium, now: datetime) -> bool:
     return near or bool(mailing.facts.get("joining"))
 
 
-def withdrawn_date(session: Session, symposium: Symposium | None, manner: Manner) -> SymposiumDate | None:
-    """The date this attendee's calendar holds, where the symposium itself has no day any more.
-
-    Its entry has to be taken back: no calendar can hold what has only a month.
-    """
-    if symposium is None or not manner.invited or manner.told is None or has_day(symposium):
-        return None
-    told = session.scalars(
-        select(SymposiumDate).where(
-            SymposiumDate.symposium_id == symposium.id, SymposiumDate.generation == manner.told
-        )
-    ).one_or_none()
-    return told if told is not None and has_day(told) else None
-
-
-def _invited(mailing: Mailing, registration: Registration | None) -> bool:
+def _invited(mailing: Mailing, registration: Registration) -> bool:
     """RFC 5546: a REQUEST goes to whoever holds a place, and a CANCEL follows a REQUEST."""
-    if registration is None or not TRAITS[mailing.kind].calendar:
+    if not TRAITS[mailing.kind].calendar:
         return False
     if mailing.kind is MailingKind.WITHDRAWAL:
         return bool(mailing.facts.get("invited"))
     return registration.state is RegistrationState.CONFIRMED
+
+
+def _stood_on(session: Session, symposium: Symposium, registration: Registration | None) -> EntryDay | None:
+    """The day this attendee's calendar holds, if the date they heard of last had one."""
+    told = session.scalars(
+        select(SymposiumDate).where(
+            SymposiumDate.symposium_id == symposium.id,
+            SymposiumDate.generation == (registration.told_generation if registration else None),
+        )
+    ).one_or_none()
+    if told is None or not has_day(told):
+        return None
+    return EntryDay(precision=told.precision, day=told.day, starts_at=told.starts_at)
 
 
 def language_for(registration: Registration | None, languages: str | None) -> str:

@@ -8,7 +8,7 @@ signed may be prepared ahead of that, and finished with a signature that was mad
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import format_datetime
@@ -21,8 +21,9 @@ from sqlalchemy.orm import Session
 from mailer import failpoints
 from mailer.db.mailings import Mailing
 from mailer.db.outbox import Candidate
-from mailer.db.programme import Registration, Symposium, SymposiumDate
+from mailer.db.programme import Registration, Symposium
 from mailer.db.seal import ADDRESS, NAME, SealBroken
+from mailer.db.texts import Original
 from mailer.failpoints import Failpoint
 from mailer.keys import KeyRingError
 from mailer.messages import templates
@@ -32,12 +33,15 @@ from mailer.messages.form import Form, compile_form
 from mailer.messages.headers import MailingHeaders
 from mailer.messages.tokens import message_id, return_address
 from mailer.services.house import House
-from mailer.services.sending.attendee import CANCELS, Manner, language_for, links, manner_of, withdrawn_date
+from mailer.services.sending.attendee import CANCELS, Manner, language_for, links, manner_of
 from mailer.services.sending.claim import Slice
 from mailer.services.sending.content import Content, read_content
-from mailer.services.sending.invitation import has_day, invitation, local_time
+from mailer.services.sending.embargo_rows import TEXTS
+from mailer.services.sending.invitation import invitation, local_time
 from mailer.services.sending.settle import GIVEN_BACK, UNFIT
+from mailer.services.sending.texts import language_of, text_ahead
 from mailer.services.sending.traits import TRAITS
+from mailer.services.sending.variant import Variant
 from mailer.smtp.letter import Lease, Letter
 from mailer.smtp.outcome import Outcome
 from mailer.vocabulary import MailingKind
@@ -58,8 +62,8 @@ class Frame:
     mailing: Mailing
     symposium: Symposium | None
     language: str
-    calendar: bool  # its letters carry an invitation, or take one back
-    stood_on: SymposiumDate | None  # the date their entries stand on, where it was withdrawn
+    manner: Manner
+    originals: Mapping[int, Original]  # what its letters answer, by delivery
     form: Form | None  # None: it could not be compiled, and none of its letters can be
     lease: Lease
     now: datetime
@@ -180,6 +184,11 @@ class Mail:
         registration = self.registration
         if registration is not None:
             values |= links(house, mailing, registration, frame.now)
+        if frame.originals:
+            original = frame.originals[candidate.id]
+            values["in_reply_to"] = message_id(
+                house.message_keys, original.message_key, original.delivery_id, house.sending_domain
+            )
         if frame.symposium is not None:
             zone = (registration.zone if registration else None) or candidate.zone
             values |= local_time(frame.symposium, zone, frame.language)
@@ -187,17 +196,17 @@ class Mail:
 
     def _calendar(self, address: str) -> Calendar | None:
         frame, symposium, registration = self.frame, self.frame.symposium, self.registration
-        if symposium is None or registration is None or not frame.calendar:
+        if symposium is None or registration is None or not frame.manner.calendar:
             return None
         return invitation(
             frame.house,
             symposium,
             sequence=symposium.sequence + registration.sequence_bump,
-            cancelled=frame.mailing.kind in CANCELS or frame.stood_on is not None,
+            cancelled=frame.mailing.kind in CANCELS or frame.manner.stood_on is not None,
             attendee=address,
             stamped_at=self.candidate.created_at,
             language=frame.language,
-            stood_on=frame.stood_on,
+            stood_on=frame.manner.stood_on,
         )
 
 
@@ -213,10 +222,15 @@ class Composer:
         """The slice's mails, ready to be composed one by one without the database."""
         frames: dict[tuple[object, ...], Frame] = {}
         boottime = self.boottime()
-        for candidate in slice_.held:
+        wish_of = slice_.texts.wish_of if slice_.texts.originals else None
+        digests, rest = _apart(slice_)
+        for candidate in digests:
+            its_own = self._frame(session, slice_, candidate, None, frames, (lease, now, boottime))
+            yield Mail(candidate, slice_.fence, its_own, None)
+        for candidate in rest:
             registration_id = candidate.registration_id
             # To subscribers a mailing says the same in each language; an attendee's mail is looked at alone.
-            short = (candidate.mailing_id, candidate.languages)
+            short = wish_of(candidate) if wish_of else (candidate.mailing_id, candidate.languages, None)
             frame = frames.get(short) if registration_id is None else None
             registration = slice_.around.registrations.get(registration_id) if registration_id else None
             if frame is None:
@@ -224,6 +238,15 @@ class Composer:
                 if registration_id is None:
                     frames[short] = frame
             yield Mail(candidate, slice_.fence, frame, registration)
+
+    def prepare(self, session: Session, mailing: Mailing, wished: str) -> bool:
+        """Compile what readers with these languages will get; False when it breaks a rule."""
+        language, text = language_of(wished), text_ahead(session, mailing, wished)
+        if text is None:
+            return True
+        variant = Variant(text=text)
+        key = _form_key(mailing, language, variant, None)
+        return self._form(session, key, mailing, language, None, variant) is not None
 
     def _frame(
         self,
@@ -238,19 +261,21 @@ class Composer:
         symposium = slice_.around.symposia.get(mailing.symposium_id or 0)
         lease, now, boottime = times
         language = language_for(registration, candidate.languages)
-        manner = manner_of(mailing, symposium, registration, now)
-        key = (mailing.id, language, manner, symposium.changed_at if symposium else None)
+        variant = Variant(
+            manner_of(session, mailing, symposium, registration, now),
+            slice_.around.digests.get(candidate.id, ()) if slice_.around.digests else (),
+            slice_.texts.chosen.get(slice_.texts.wish_of(candidate)),
+        )
+        key = _form_key(mailing, language, variant, symposium)
         if key not in frames:
-            stood_on = withdrawn_date(session, symposium, manner)
-            calendar = manner.invited and symposium is not None and has_day(stood_on or symposium)
             frames[key] = Frame(
                 house=self.house,
                 mailing=mailing,
                 symposium=symposium,
                 language=language,
-                calendar=calendar,
-                stood_on=stood_on,
-                form=self._form(session, key, mailing, language, symposium, manner, calendar=calendar),
+                manner=variant.manner,
+                originals=slice_.texts.originals if TRAITS[mailing.kind].answers else {},
+                form=self._form(session, key, mailing, language, symposium, variant),
                 lease=lease,
                 now=now,
                 boottime=boottime,
@@ -264,13 +289,12 @@ class Composer:
         mailing: Mailing,
         language: str,
         symposium: Symposium | None,
-        manner: Manner,
-        *,
-        calendar: bool,
+        variant: Variant,
     ) -> Form | None:
         """The mailing's compiled form in one language; None for one that breaks a rule.
 
-        A symposium that changed makes a new one, and so does each date that attendees were told before.
+        A symposium that changed makes a new one, and so does each date that attendees were told before,
+        each set of statements that readers of a digest are told of, and each text of a statement.
         """
         form = self._forms.get(key)
         if form is None:
@@ -281,11 +305,15 @@ class Composer:
                     mailing,
                     language,
                     symposium=symposium,
-                    told_generation=manner.told,
-                    joining=manner.joining,
+                    variant=variant,
                 )
                 form = build_form(
-                    self.house, mailing.kind, language, content, label=mailing.key, calendar=calendar
+                    self.house,
+                    mailing.kind,
+                    language,
+                    content,
+                    label=mailing.key,
+                    calendar=variant.manner.calendar,
                 )
             except REFUSALS as problem:
                 log.error("form-unfit", mailing=mailing.id, rule=type(problem).__name__)
@@ -295,6 +323,23 @@ class Composer:
                 self._forms.popitem(last=False)
         self._forms.move_to_end(key)
         return form
+
+
+def _apart(slice_: Slice) -> tuple[Sequence[Candidate], Sequence[Candidate]]:
+    """The slice's digests, of which one mailing says different things to different people, and the rest."""
+    digests = slice_.around.digests
+    if digests is None:
+        return (), slice_.held
+    return [one for one in slice_.held if one.id in digests], [
+        one for one in slice_.held if one.id not in digests
+    ]
+
+
+def _form_key(
+    mailing: Mailing, language: str, variant: Variant, symposium: Symposium | None
+) -> tuple[object, ...]:
+    """What a compiled form is kept under: a symposium that changed, or a newly approved text, is another."""
+    return mailing.id, language, variant, symposium.changed_at if symposium else mailing.facts.get(TEXTS)
 
 
 def build_form(
@@ -329,6 +374,7 @@ def _headers(house: House, kind: MailingKind, content: Content, label: str, *, t
         bulk=traits.bulk,
         auto_submitted=traits.auto_submitted,
         feedback_id=_feedback_id(label, list_key, kind) if traits.bulk else None,
+        in_reply_to=traits.answers,
         test=test,
     )
 

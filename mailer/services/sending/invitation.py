@@ -1,6 +1,7 @@
 """What an attendee's mail holds of time: the calendar object, and the start on their own clock."""
 
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 
 from mailer.db.programme import Symposium, SymposiumDate
 from mailer.messages.calendar import Calendar, CalendarEvent, Method, Status, itip
@@ -10,7 +11,16 @@ from mailer.services.house import House
 from mailer.vocabulary import EndSource, Precision, SymposiumState
 
 
-def has_day(moment: Symposium | SymposiumDate) -> bool:
+@dataclass(frozen=True, kw_only=True)
+class EntryDay:
+    """When an entry stands in somebody's calendar, though the symposium is no longer then."""
+
+    precision: Precision
+    day: date | None
+    starts_at: datetime | None
+
+
+def has_day(moment: Symposium | SymposiumDate | EntryDay) -> bool:
     """Whether a calendar can hold it: its day is known. A month or less becomes no entry anywhere."""
     return moment.starts_at is not None or (moment.precision is Precision.DATE and moment.day is not None)
 
@@ -22,7 +32,7 @@ def calendar_event(
     sequence: int,
     stamped_at: datetime,
     language: str,
-    stood_on: SymposiumDate | None = None,
+    stood_on: EntryDay | None = None,
 ) -> CalendarEvent:
     """The symposium as a calendar sees it, with remarks in the language; only for one whose day is known.
 
@@ -66,7 +76,7 @@ def invitation(
     attendee: str,
     stamped_at: datetime,
     language: str,
-    stood_on: SymposiumDate | None = None,
+    stood_on: EntryDay | None = None,
 ) -> Calendar:
     """The iTIP object for one attendee: REQUEST, or CANCEL when there is nothing left to come to."""
     event = calendar_event(

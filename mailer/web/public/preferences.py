@@ -8,6 +8,7 @@ from starlette.responses import Response
 from mailer.services.audience import preferences
 from mailer.services.audience.preferences import Closed, Held
 from mailer.web import nonce, tongue, zones
+from mailer.web.public import often as frequencies
 from mailer.web.routes import form, page
 from mailer.web.site import Visit, Visiting
 
@@ -36,12 +37,20 @@ def save(
     visit: Visiting,
     token: str,
     topics: Annotated[list[str], Form(default_factory=list)],
+    often: Annotated[list[str], Form(default_factory=list)],
     language: Annotated[str, Form()] = "",
     zone: Annotated[str, Form()] = "",
 ) -> Response:
     with visit.house.database.write() as session:
         held = preferences.change(
-            session, visit.house, token, topics=topics, language=language, zone=zone, now=visit.now
+            session,
+            visit.house,
+            token,
+            topics=topics,
+            language=language,
+            zone=zone,
+            now=visit.now,
+            frequencies=frequencies.read(often),
         )
     if isinstance(held, Closed):
         return _closed(visit, held)

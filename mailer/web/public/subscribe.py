@@ -1,7 +1,8 @@
 """Subscribe: the form, and the page that says to look into one's mail. Both say the same to everybody."""
 
 import asyncio
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Annotated
 
@@ -15,8 +16,9 @@ from mailer.messages.catalogues import LANGUAGES
 from mailer.services.audience import people
 from mailer.services.audience.people import TopicName
 from mailer.services.audience.subscribe import LINK_HOURS, Wish, ask
-from mailer.vocabulary import ConsentSource
+from mailer.vocabulary import ConsentSource, Frequency
 from mailer.web import nonce
+from mailer.web.public import often as frequencies
 from mailer.web.routes import form, page
 from mailer.web.site import Visit, Visiting
 
@@ -41,6 +43,7 @@ class Filled:
 
     address: str = ""
     topics: tuple[str, ...] = ()
+    often: Mapping[str, Frequency] = field(default_factory=dict)
     language: str
 
 
@@ -54,6 +57,7 @@ def show_form(visit: Visiting, topic: str = "") -> Response:
 async def take_form(
     visit: Visiting,
     topics: Annotated[list[str], Form(default_factory=list)],
+    often: Annotated[list[str], Form(default_factory=list)],
     address: Annotated[str, Form()] = "",
     language: Annotated[str, Form()] = "",
     shown: Annotated[str, Form()] = "",
@@ -64,6 +68,7 @@ async def take_form(
     filled = Filled(
         address=address.strip(),
         topics=tuple(topics),
+        often=frequencies.read(often),
         language=language if language in LANGUAGES else visit.language,
     )
     # Whether the address is known shows in how long the database is busy; the answer takes as long for all.
@@ -79,7 +84,12 @@ def _take(visit: Visit, sent: Filled, shown: str) -> Response:
     problems = tuple(_problems(visit, filled, shown))
     if problems:
         return _form(visit, offered, filled, problems)
-    wish = Wish(address=filled.address, topics=filled.topics, languages=(filled.language,))
+    wish = Wish(
+        address=filled.address,
+        topics=filled.topics,
+        languages=(filled.language,),
+        frequencies=filled.often,
+    )
     with visit.house.database.write() as session:
         ask(session, visit.house, wish, ConsentSource.FORM, visit.now)
     return visit.go("/subscribe/sent")

@@ -1,0 +1,266 @@
+"""Digests: which statements a subscriber is still owed, and which delivery told of them.
+
+When a statement's alert is expanded, everyone who wants a digest gets one item in place of a delivery.
+An item is owed until a digest's delivery takes it. Who is written to at once and who is owed is settled
+there and then, so that a later change of mind neither loses a statement nor repeats one.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Index,
+    ScalarSelect,
+    Select,
+    String,
+    case,
+    cast,
+    delete,
+    exists,
+    func,
+    literal,
+    null,
+    select,
+    update,
+)
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from mailer.db.audience import Slot, rows, subscribers_of_topic
+from mailer.db.base import Base, BigId, Instant
+from mailer.db.dialect import insert, one_of
+from mailer.db.mailings import Delivery, Mailing
+from mailer.db.people import Subscriber, Subscription
+from mailer.db.programme import Registration, Statement, StatementText
+from mailer.vocabulary import (
+    Frequency,
+    MailingKind,
+    MailingState,
+    SkipReason,
+    StatementState,
+    SubscriptionState,
+)
+
+OUT = frozenset({MailingState.SCHEDULED, MailingState.SENDING, MailingState.DONE})
+_UNFOLDED = {"synchronize_session": False}
+
+
+class DigestItem(Base):
+    """One statement for one subscriber of digests: owed while `delivery_id` is empty.
+
+    Without foreign keys, as a delivery is: an alert to many would look each of them up.
+    """
+
+    __tablename__ = "digest_items"
+
+    subscriber_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    statement_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    topic_id: Mapped[int] = mapped_column(BigId)
+    owed_at: Mapped[datetime] = mapped_column(Instant)
+    delivery_id: Mapped[int | None] = mapped_column(BigId)
+
+
+_owed = DigestItem.delivery_id.is_(None)
+Index(
+    "ix_digest_items_owed",
+    DigestItem.topic_id,
+    DigestItem.subscriber_id,
+    postgresql_where=_owed,
+    sqlite_where=_owed,
+)
+Index("ix_digest_items_delivery", DigestItem.delivery_id)
+
+_their_zone = func.coalesce(Subscriber.zone, "")
+# Who wants each statement at once and is still owed one gets it with the daily digest.
+_their_digest = case(
+    (Subscription.frequency == Frequency.WEEKLY, literal(Frequency.WEEKLY.value)),
+    else_=literal(Frequency.DAILY.value),
+)
+
+
+def owe(session: Session, alert: Mailing, now: datetime) -> int:
+    """Owe the alert's statement to everyone who wants digests of its topic; returns to how many.
+
+    Before the alert's own rows are written: these pass over whoever is owed it.
+    """
+    people = (
+        select(
+            Subscription.subscriber_id,
+            literal(alert.statement_id, BigId),
+            literal(alert.topic_id, BigId),
+            literal(now, Instant),
+        )
+        .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
+        .where(
+            Subscription.topic_id == alert.topic_id,
+            Subscription.state == SubscriptionState.CONFIRMED,
+            Subscription.frequency != Frequency.AT_ONCE,
+            Subscriber.suppressed.is_(None),
+            ~exists().where(Delivery.mailing_id == alert.id, Delivery.subscriber_id == Subscriber.id),
+        )
+    )
+    columns = ["subscriber_id", "statement_id", "topic_id", "owed_at"]
+    statement = insert(session, DigestItem.__table__).from_select(columns, people)
+    added = session.connection().execute(
+        statement.on_conflict_do_nothing(index_elements=["subscriber_id", "statement_id"]),
+        execution_options={"preserve_rowcount": True},
+    )
+    return added.rowcount
+
+
+def readers_at_once(mailing: Mailing, slot: Slot) -> Select[Any]:
+    """The subscribers of an alert's topic whom no digest will tell of its statement."""
+    return subscribers_of_topic(mailing, slot).where(
+        ~exists().where(
+            DigestItem.subscriber_id == Subscriber.id, DigestItem.statement_id == mailing.statement_id
+        )
+    )
+
+
+def readers_of_digest(mailing: Mailing, slot: Slot) -> Select[Any]:
+    """Everyone in the mailing's zones and frequency who is owed something at the moment it speaks of."""
+    reason = case((Subscriber.suppressed.is_not(None), SkipReason.SUPPRESSED.value), else_=null())
+    return (
+        rows(mailing, slot, reason, registration_id=cast(null(), Registration.id.type))
+        .join(Subscription, Subscription.subscriber_id == Subscriber.id)
+        .where(
+            Subscription.topic_id == mailing.topic_id,
+            Subscription.state == SubscriptionState.CONFIRMED,
+            _their_digest == mailing.facts["frequency"],
+            _their_zone.in_(mailing.facts["zones"]),
+            exists().where(
+                DigestItem.subscriber_id == Subscriber.id, *_owed_by(mailing.topic_id, mailing.due_at)
+            ),
+        )
+    )
+
+
+def _owed_by(topic_id: int | None, moment: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (
+        DigestItem.topic_id == topic_id,
+        DigestItem.delivery_id.is_(None),
+        DigestItem.owed_at <= moment,
+        DigestItem.statement_id.in_(_out_by(moment)),
+    )
+
+
+def _out_by(moment: datetime) -> Select[int | None]:
+    """The statements that are public and whose alert staff have neither paused nor stopped."""
+    return (
+        select(Mailing.statement_id)
+        .join(Statement, Statement.id == Mailing.statement_id)
+        .where(
+            Mailing.kind == MailingKind.STATEMENT_ALERT,
+            Mailing.state.in_(OUT),
+            Mailing.opens_at <= moment,
+            Mailing.due_at <= moment,
+            Statement.state == StatementState.PUBLISHED,
+            Statement.published_at <= moment,
+        )
+    )
+
+
+def take(session: Session, mailing: Mailing) -> None:
+    """Give the owed items to the deliveries of an expanded digest; each item goes to one delivery only."""
+    theirs = (Delivery.mailing_id == mailing.id, Delivery.subscriber_id == DigestItem.subscriber_id)
+    session.execute(
+        update(DigestItem)
+        .where(*_owed_by(mailing.topic_id, mailing.due_at), exists().where(*theirs))
+        .values(delivery_id=_one(select(Delivery.id).where(*theirs)))
+        .execution_options(**_UNFOLDED)
+    )
+
+
+def _one(query: Select[int]) -> ScalarSelect[int]:
+    return query.correlate(DigestItem).scalar_subquery()
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """People of one zone ("" for none chosen) who are owed something; `since` is the oldest of it."""
+
+    topic_id: int
+    frequency: Frequency
+    zone: str
+    since: datetime
+
+
+def waiting(session: Session) -> list[Waiting]:
+    """Where something is owed, by topic, frequency and zone."""
+    statement = (
+        select(
+            DigestItem.topic_id,
+            cast(_their_digest, String).label("digest"),
+            _their_zone.label("place"),
+            func.min(DigestItem.owed_at, type_=Instant()),
+        )
+        .join(
+            Subscription,
+            (Subscription.subscriber_id == DigestItem.subscriber_id)
+            & (Subscription.topic_id == DigestItem.topic_id),
+        )
+        .join(Subscriber, Subscriber.id == DigestItem.subscriber_id)
+        .where(DigestItem.delivery_id.is_(None), Subscription.state == SubscriptionState.CONFIRMED)
+        .group_by(DigestItem.topic_id, "digest", "place")
+        .order_by(DigestItem.topic_id, "digest", "place")
+    )
+    return [
+        Waiting(topic_id, Frequency(frequency), zone, since)
+        for topic_id, frequency, zone, since in session.execute(statement)
+    ]
+
+
+def is_owed(session: Session, topic_id: int, moment: datetime) -> bool:
+    """True when anything of the topic is owed that was out by that moment."""
+    return bool(session.scalar(select(exists().where(*_owed_by(topic_id, moment)))))
+
+
+Told = tuple[tuple[int, int], ...]
+"""What one digest tells of: (statement, its newest text) in the order of the statements."""
+
+
+def told_by(session: Session, deliveries: Collection[int], now: datetime) -> dict[int, Told]:
+    """What these deliveries tell of now. What may not be told of now is owed again, for a later digest."""
+    theirs = one_of(session, DigestItem.delivery_id, deliveries)  # type: ignore[arg-type]
+    session.execute(
+        update(DigestItem)
+        .where(theirs, DigestItem.statement_id.not_in(_out_by(now)))
+        .values(delivery_id=None)
+        .execution_options(**_UNFOLDED)
+    )
+    newest = (
+        select(StatementText.statement_id, func.max(StatementText.id).label("text_id"))
+        .group_by(StatementText.statement_id)
+        .subquery()
+    )
+    found = session.execute(
+        select(DigestItem.delivery_id, DigestItem.statement_id, newest.c.text_id)
+        .join(newest, newest.c.statement_id == DigestItem.statement_id)
+        .where(theirs)
+        .order_by(DigestItem.statement_id)
+    )
+    told: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+    for delivery_id, statement_id, text_id in found:
+        told[delivery_id or 0].append((statement_id, text_id))
+    return {delivery_id: tuple(pairs) for delivery_id, pairs in told.items()}
+
+
+def owe_again(session: Session, deliveries: Collection[int]) -> None:
+    """These deliveries will not leave: what they would have told of is for a later digest."""
+    session.execute(
+        update(DigestItem)
+        .where(one_of(session, DigestItem.delivery_id, deliveries))  # type: ignore[arg-type]
+        .values(delivery_id=None)
+        .execution_options(**_UNFOLDED)
+    )
+
+
+def forget(session: Session, subscriber_id: int, topic_id: int | None = None) -> None:
+    """Owe this person nothing more of the topic; without a topic delete all about them."""
+    statement = delete(DigestItem).where(DigestItem.subscriber_id == subscriber_id)
+    if topic_id is not None:
+        statement = statement.where(DigestItem.topic_id == topic_id, DigestItem.delivery_id.is_(None))
+    session.execute(statement.execution_options(**_UNFOLDED))

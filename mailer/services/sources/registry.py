@@ -1,0 +1,168 @@
+"""Which addresses are watched: adding, finding, pausing and removing them."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from mailer.db.programme import Proposal
+from mailer.db.sources import Source, SourceItem
+from mailer.ingest.fetch import Limits
+from mailer.ingest.hosts import read_url
+from mailer.services import audit
+from mailer.services.incidents import close_all_but
+from mailer.vocabulary import ProposalState, SourceKind, SourceState
+
+SHORTEST, LONGEST = timedelta(minutes=15), timedelta(days=30)
+MOST_SOURCES = 200
+URL_LETTERS = 1_000
+_EVERY = re.compile(r"(\d{1,4})\s*(m|min|h|d)", re.I)
+_UNITS = {"m": 60, "min": 60, "h": 3_600, "d": 86_400}
+_SECOND_LEVELS = frozenset(("co", "com", "org", "net", "ac", "gov", "edu"))
+
+
+class UnknownSource(Exception):
+    """No source has this name or number; the message says how to list them."""
+
+
+class SourceRefusal(Exception):
+    """The source cannot be watched so; the message says what to write instead."""
+
+
+def read_every(text: str) -> timedelta:
+    """Read how often a source is checked: 30m, 1h, 2d. Raises SourceRefusal outside 15 minutes .. 30 days."""
+    match = _EVERY.fullmatch(text.strip())
+    every = timedelta(seconds=int(match[1]) * _UNITS[match[2].lower()]) if match else timedelta(0)
+    if not SHORTEST <= every <= LONGEST:
+        raise SourceRefusal(f'"{text}" is no interval from 15m to 30d. Write it as 30m, 1h or 2d.')
+    return every
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What staff ask to be watched. `zone` is the IANA zone of the place its times are told in."""
+
+    url: str
+    every: timedelta
+    zone: str
+    kind: SourceKind = SourceKind.AUTO
+    language: str = "en"
+    name: str | None = None
+    take_old: bool = False  # make drafts of the statements that are there already
+
+
+def add(
+    session: Session, wanted: Wanted, *, actor: str, now: datetime, limits: Limits | None = None
+) -> Source:
+    """Watch an address from now on. Raises FetchError for one that is never fetched, else SourceRefusal."""
+    limits = limits or Limits()
+    if len(wanted.url) > URL_LETTERS:
+        raise SourceRefusal(f"The web address is longer than {URL_LETTERS:,} letters. Use a shorter one.")
+    target = read_url(wanted.url, plain_http=limits.plain_http, any_port=bool(limits.allow))
+    if session.scalar(select(Source.id).where(Source.url == target.url)) is not None:
+        raise SourceRefusal("This address is watched already. See: mailer source list")
+    if len(all_sources(session)) >= MOST_SOURCES:
+        raise SourceRefusal(f"{MOST_SOURCES} addresses are watched already. Remove one first.")
+    source = Source(
+        name=_free_name(session, wanted.name or _name_of(target.url)),
+        url=target.url,
+        asked_kind=wanted.kind,
+        zone=wanted.zone,
+        language=wanted.language,
+        every_seconds=int(wanted.every.total_seconds()),
+        take_old=wanted.take_old,
+        next_check_at=now,
+        created_at=now,
+    )
+    session.add(source)
+    session.flush()
+    _record(session, source, "source-added", actor, now)
+    return source
+
+
+def all_sources(session: Session) -> list[Source]:
+    """Every source by its name."""
+    return list(session.scalars(select(Source).order_by(Source.name)))
+
+
+def find(session: Session, reference: str) -> Source:
+    """A source by its name, its number or its address."""
+    if reference.isdecimal() and len(reference) < 19:
+        wanted = Source.id == int(reference)
+    else:
+        wanted = (Source.name == reference) | (Source.url == reference)
+    found = session.scalars(select(Source).where(wanted)).first()
+    if found is None:
+        raise UnknownSource(f'There is no source "{reference}". List them with: mailer source list')
+    return found
+
+
+def items_of(session: Session, source: Source) -> list[SourceItem]:
+    """What a source held, the latest first."""
+    latest = (SourceItem.gone_at.isnot(None), SourceItem.day.desc(), SourceItem.id)
+    return list(
+        session.scalars(select(SourceItem).where(SourceItem.source_id == source.id).order_by(*latest))
+    )
+
+
+def pause(session: Session, source: Source, *, actor: str, now: datetime) -> None:
+    """Fetch it no more, until it is resumed; what it held stays known."""
+    source.state = SourceState.PAUSED
+    source.lease += 1  # a fetch that is under way changes nothing any more
+    source.leased_until = None
+    close_all_but(session, incident_key(source), (), now)
+    _record(session, source, "source-paused", actor, now)
+
+
+def resume(session: Session, source: Source, *, actor: str, now: datetime) -> None:
+    """Fetch it again, at once."""
+    source.state, source.next_check_at, source.failures = SourceState.WATCHED, now, 0
+    _record(session, source, "source-resumed", actor, now)
+
+
+def remove(session: Session, source: Source, *, actor: str, now: datetime) -> None:
+    """Forget a source and what it held. Statements, symposia and drafts made from it stay."""
+    for proposal in session.scalars(select(Proposal).where(Proposal.source_id == source.id)):
+        if proposal.state in {ProposalState.OPEN, ProposalState.HELD}:
+            proposal.state = ProposalState.WITHDRAWN
+        proposal.source_id = None
+    session.flush()
+    close_all_but(session, incident_key(source), (), now)
+    session.execute(delete(SourceItem).where(SourceItem.source_id == source.id))
+    _record(session, source, "source-removed", actor, now)
+    session.delete(source)
+    session.flush()
+
+
+def incident_key(source: Source) -> str:
+    """What all incidents of one source begin with."""
+    return f"source:{source.id}:"
+
+
+def _record(session: Session, source: Source, action: str, actor: str, now: datetime) -> None:
+    audit.record(session, actor=actor, action=action, subject=f"source:{source.id}", now=now)
+
+
+def _name_of(url: str) -> str:
+    """A short name: the host's own word, and the last word of the path."""
+    parts = urlsplit(url)
+    labels = [label for label in (parts.hostname or "").split(".") if label != "www"]
+    own = labels[:-1] or labels
+    if len(own) > 1 and own[-1] in _SECOND_LEVELS:
+        own = own[:-1]
+    last = [word for word in re.split(r"[^a-z0-9]+", parts.path.lower()) if word][-2:]
+    return "-".join([*own[-1:], *last]) or "source"
+
+
+def _free_name(session: Session, wanted: str) -> str:
+    wanted = re.sub(r"[^a-z0-9-]+", "-", wanted.lower()).strip("-")[:56] or "source"
+    if wanted.isdecimal():
+        wanted = f"source-{wanted}"
+    name, number = wanted, 1
+    while session.scalar(select(Source.id).where(Source.name == name)) is not None:
+        number += 1
+        name = f"{wanted}-{number}"
+    return name

@@ -1,0 +1,591 @@
+"""Watched sources against a real web server: fetched politely, compared, and never a mail."""
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from sqlalchemy import func, select
+
+from mailer.db.mailings import Mailing
+from mailer.db.programme import Proposal, Statement, Symposium
+from mailer.db.sources import RobotsFile, Source, SourceItem
+from mailer.ingest.errors import FetchError
+from mailer.services.house import House
+from mailer.services.incidents import open_incidents
+from mailer.services.programme import proposals, symposia
+from mailer.services.programme.proposals import ProposalRefusal
+from mailer.services.sources import lease, registry
+from mailer.services.sources.check import Checked, check, check_due, check_now
+from mailer.services.sources.registry import SourceRefusal, Wanted
+from mailer.services.sources.taking import Taken
+from mailer.vocabulary import ItemFate, ProposalState, SourceKind, SourceState, SymposiumState
+from tests.web_server import Reply, WebServer
+
+NOON = datetime(2024, 9, 1, 16, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+ICS = {"content-type": "text/calendar"}
+
+
+@pytest.fixture
+def server() -> Iterator[WebServer]:
+    with WebServer() as server:
+        yield server
+
+
+def event(uid: str, title: str, start: str, *more: str) -> str:
+    lines = (f"UID:{uid}", f"SUMMARY:{title}", f"DTSTART;TZID=America/New_York:{start}", *more)
+    return "\r\n".join(["BEGIN:VEVENT", *lines, "END:VEVENT"])
+
+
+def calendar(*events: str) -> Reply:
+    text = "\r\n".join(["BEGIN:VCALENDAR", "VERSION:2.0", *events, "END:VCALENDAR", ""])
+    return Reply(text.encode(), headers=ICS)
+
+
+def rss(*numbers: int, words: str = "A text.") -> Reply:
+    items = "".join(
+        f"<item><title>Statement number {n}</title><guid>g{n}</guid><link>https://site.example/{n}</link>"
+        f"<pubDate>Sun, 01 Sep 2024 10:00:00 GMT</pubDate><description>{words} {n * 7919} {n * 104729}"
+        f"</description></item>"
+        for n in numbers
+    )
+    return Reply(f'<rss version="2.0"><channel><title>t</title>{items}</channel></rss>'.encode())
+
+
+def page(*lines: str) -> Reply:
+    return Reply("".join(f"<p>{line}</p>" for line in ("Our programme", *lines)).encode())
+
+
+def line(day: int, title: str, hour: str = "12noon") -> str:
+    weekday = f"{date(2024, 10, day):%A}"
+    return f"{weekday}, October {day}, 2024, {hour} ET, “{title}”"
+
+
+class Watch:
+    """One watched address, checked by hand."""
+
+    def __init__(self, house: House, server: WebServer, path: str, **more: object) -> None:
+        self.house, self.server = house, server
+        with house.database.write() as session:
+            wanted = Wanted(url=server.url(path), every=HOUR, zone="America/New_York", **more)  # type: ignore[arg-type]
+            self.id = registry.add(session, wanted, actor="test", now=NOON, limits=server.web.limits).id
+
+    def check(self, now: datetime = NOON, *, believe: bool = False) -> Checked:
+        checked = check_now(self.house, self.id, now, web=self.server.web, believe=believe)
+        assert checked is not None
+        return checked
+
+    def taken(self, now: datetime = NOON, *, believe: bool = False) -> Taken:
+        checked = self.check(now, believe=believe)
+        assert checked.trouble == ""
+        assert checked.taken is not None
+        return checked.taken
+
+    @property
+    def row(self) -> Source:
+        with self.house.database.read() as session:
+            return session.get_one(Source, self.id)
+
+    def items(self) -> dict[str, SourceItem]:
+        with self.house.database.read() as session:
+            found = session.scalars(select(SourceItem).where(SourceItem.source_id == self.id))
+            return {each.title: each for each in found}
+
+
+@pytest.fixture
+def watch(house: House, server: WebServer) -> Callable[..., Watch]:
+    return lambda path, **more: Watch(house, server, path, **more)
+
+
+def count(house: House, table: type[Mailing] | type[Statement] | type[Symposium]) -> int:
+    with house.database.read() as session:
+        return session.scalar(select(func.count()).select_from(table)) or 0
+
+
+def waiting(house: House) -> list[Proposal]:
+    with house.database.read() as session:
+        return proposals.open_ones(session)
+
+
+def announce_all(house: House) -> None:
+    with house.database.write() as session:
+        for one in session.scalars(select(Symposium)):
+            one.questions = []
+            symposia.announce_symposium(session, house, one, actor="test", now=NOON)
+
+
+def incidents(house: House) -> list[str]:
+    with house.database.read() as session:
+        return [one.words for one in open_incidents(session)]
+
+
+def test_the_first_read_marks_all_as_seen_and_later_ones_are_drafts(
+    house: House, server: WebServer, watch: Callable[..., Watch]
+) -> None:
+    server.pages["/feed"] = rss(1, 2)
+    one = watch("/feed")
+    assert one.taken() == Taken(first=True, seen=2)
+    assert count(house, Statement) == 0
+    server.pages["/feed"] = rss(3, 1, 2)
+    assert one.taken() == Taken(drafts=1, unchanged=2)
+    assert one.taken() == Taken(unchanged=3)
+    assert count(house, Statement) == 1
+    assert count(house, Mailing) == 0
+    assert one.row.kind is SourceKind.FEED
+
+
+def test_statements_that_are_there_already_can_be_asked_for(
+    house: House, server: WebServer, watch: Callable[..., Watch]
+) -> None:
+    server.pages["/feed"] = rss(1, 2)
+    assert watch("/feed", take_old=True).taken().drafts == 2
+    assert count(house, Mailing) == 0
+
+
+def test_events_ahead_become_drafts_and_events_behind_are_only_seen(
+    house: House, server: WebServer, watch: Callable[..., Watch]
+) -> None:
+    server.pages["/c.ics"] = calendar(
+        event("1", "Ahead", "20241004T120000"),
+        event("2", "Behind", "20240801T120000"),
+        event("3", "Called off", "20241005T120000", "STATUS:CANCELLED"),
+        event("4", "Backwards", "20241006T120000", "DTEND;TZID=America/New_York:20241006T110000"),
+    )
+    one = watch("/c.ics")
+    assert one.taken() == Taken(first=True, drafts=1, seen=2, held=1)
+    items = one.items()
+    assert items["Ahead"].symposium_id is not None
+    assert items["Behind"].fate is ItemFate.SEEN
+    assert "before it starts" in items["Backwards"].why
+    assert one.taken() == Taken(unchanged=4)
+
+
+def test_a_moved_event_is_a_proposal_and_accepting_it_moves(
+    house: House, server: WebServer, watch: Callable[..., Watch]
+) -> None:
+    server.pages["/c.ics"] = calendar(event("1", "Ahead", "20241004T120000"))
+    one = watch("/c.ics")
+    one.taken()
+    announce_all(house)
+    server.pages["/c.ics"] = calendar(event("1", "Ahead, renamed", "20241011T130000", "SEQUENCE:1"))
+    assert one.taken().proposals == 1
+    assert one.taken().proposals == 0
+    assert count(house, Symposium) == 1
+    assert count(house, Mailing) == 2  # the reminders, planned when it was announced
+    (proposal,) = waiting(house)
+    assert set(proposal.changes) == {"day", "time", "title"}
+    with house.database.write() as session:
+        found = proposals.find(session, proposal.id)
+        assert proposals.accept(session, house, found, actor="test", now=NOON) is not None
+    with house.database.read() as session:
+        (moved,) = session.scalars(select(Symposium))
+        assert (moved.title, str(moved.day), str(moved.wall_time)) == (
+            "Ahead, renamed",
+            "2024-10-11",
+            "13:00:00",
+        )
+    assert one.taken().proposals == 0
+
+
+def test_an_older_copy_of_an_event_says_nothing(
+    house: House, server: WebServer, watch: Callable[..., Watch]
+) -> None:
+    server.pages["/c.ics"] = calendar(event("1", "Ahead", "20241011T120000", "SEQUENCE:2"))
+    one = watch("/c.ics")
+    one.taken()
+    server.pages["/c.ics"] = calendar(event("1", "Ahead", "20241004T120000", "SEQUENCE:1"))
+    assert one.taken() == Taken(unchanged=1)
+
+
+def test_a_cancelled_event_is_a_proposal_to_call_it_off(
+    house: House, server: WebServer, watch: Callable[..., Watch]
+) -> None:
+    server.pages["/c.ics"] = calendar(event("1", "Ahead", "20241004T120000"))
+    one = watch("/c.ics")
+    one.taken()
+    announce_all(house)
+    server.pages["/c.ics"] = calendar(event("1", "Ahead", "20241004T120000", "STATUS:CANCELLED"))
+    assert one.taken().proposals == 1
+    (proposal,) = waiting(house)
+    assert proposal.changes == {"state": ["announced", "cancelled"]}
+    with house.database.write() as session:
+        found = proposals.find(session, proposal.id)
+        assert proposals.accept(session, house, found, actor="test", now=NOON) is not None
+        assert session.scalars(select(Symposium.state)).one() is SymposiumState.CANCELLED
+
+
+def test_a_proposal_whose_source_takes_it_back_is_withdrawn_and_may_return(
+    house: House, server: WebServer, watch: Callable[..., Watch]
+) -> None:
+    before, after = (calendar(event("1", "Ahead", f"2024100{day}T120000")) for day in (4, 5))
+    server.pages["/c.ics"] = before
+    one = watch("/c.ics")
+    one.taken()
+    for expected in (1, 0, 1):
+        server.pages["/c.ics"] = after if expected else before
+        one.taken()
+        assert len(waiting(house)) == expected
+    with house.database.read() as session:
+        assert session.scalars(select(Proposal.state)).all() == [ProposalState.OPEN]
+
+
+def test_a_vanished_line_is_told_and_cancels_nothing(
+    house: House, server: WebServer, watch: Callable[..., Watch]
+) -> None:
+    lines = [line(day, f"Talk about {word}") for day, word in ((4, "law"), (11, "memory"), (18, "aid"))]
+    server.pages["/p"] = page(*lines)
+    one = watch("/p")
+    assert one.taken().drafts == 3
+    announce_all(house)
+    server.pages["/p"] = page(*lines[:2])
+    assert one.taken().vanished == 1
+    assert one.taken().vanished == 0
+    (notice,) = waiting(house)
+    assert (notice.changes, notice.raw) == ({"listed": ["yes", "no"]}, "Talk about aid")
+    with house.database.write() as session, pytest.raises(ProposalRefusal, match="call-off"):
+        proposals.accept(session, house, proposals.find(session, notice.id), actor="t", now=NOON)
+    with house.database.read() as session:
+        assert set(session.scalars(select(Symposium.state))) == {SymposiumState.ANNOUNCED}
+    server.pages["/p"] = page(*lines)
+    one.taken()
+    assert waiting(house) == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        page(),
+        page(line(4, "Talk about law")),
+        Reply(
+            b"<html><body><h1>Error</h1><p>Something went wrong. Please try again later.</p></body></html>"
+        ),
+    ],
+)
+def test_a_fetch_that_lost_most_of_it_is_not_believed(
+    house: House, server: WebServer, watch: Callable[..., Watch], answer: Reply
+) -> None:
+    lines = [line(day, f"Talk about {word}") for day, word in ((4, "law"), (11, "memory"), (18, "aid"))]
+    server.pages["/p"] = page(*lines)
+    one = watch("/p")
+    one.taken()
+    server.pages["/p"] = answer
+    assert one.taken().suspect
+    assert waiting(house) == []
+    assert "--believe" in incidents(house)[0]
+    server.pages["/p"] = page(*lines)
+    assert one.taken() == Taken(unchanged=3)
+    assert incidents(house) == []
+    server.pages["/p"] = answer
+    assert one.taken(believe=True).vanished >= 2
+
+
+def test_more_than_five_changes_that_would_mail_are_all_held(
+    house: House, server: WebServer, watch: Callable[..., Watch]
+) -> None:
+    def at(hour: int) -> Reply:
+        return calendar(*(event(str(n), f"Talk {n}", f"202410{n + 3:02}T{hour}0000") for n in range(6)))
+
+    server.pages["/c.ics"] = at(12)
+    one = watch("/c.ics")
+    one.taken()
+    announce_all(house)
+    server.pages["/c.ics"] = at(13)
+    assert one.taken().proposals == 6
+    found = waiting(house)
+    assert {each.state for each in found} == {ProposalState.HELD}
+    with house.database.write() as session:
+        held = proposals.find(session, found[0].id)
+        with pytest.raises(ProposalRefusal, match="--held"):
+            proposals.accept(session, house, held, actor="t", now=NOON)
+        assert proposals.accept(session, house, held, actor="t", now=NOON, held_too=True) is not None
+
+
+def test_a_feed_that_changed_its_keys_is_not_believed(
+    house: House, server: WebServer, watch: Callable[..., Watch]
+) -> None:
+    server.pages["/feed"] = rss(1)
+    one = watch("/feed")
+    one.taken()
+    server.pages["/feed"] = rss(*range(2, 8))
+    assert "6 statements" in one.taken().suspect
+    assert count(house, Statement) == 0
+
+
+def test_an_edited_statement_is_a_proposal_and_alerts_nobody(
+    house: House, server: WebServer, watch: Callable[..., Watch]
+) -> None:
+    server.pages["/feed"] = rss(1)
+    one = watch("/feed", take_old=True)
+    one.taken()
+    server.pages["/feed"] = rss(1, words="Other words, and more of them.")
+    assert one.taken().proposals == 1
+    (proposal,) = waiting(house)
+    assert set(proposal.changes) == {"body"}
+    with house.database.write() as session:
+        proposals.accept(session, house, proposals.find(session, proposal.id), actor="t", now=NOON)
+    with house.database.read() as session:
+        (statement,) = session.scalars(select(Statement))
+        assert [text.version for text in statement.texts] == [1, 2]
+    assert one.taken().proposals == 0
+    assert count(house, Mailing) == 0
+
+
+def test_a_lower_source_only_proposes_and_says_what_outranks_it(
+    house: House, server: WebServer, watch: Callable[..., Watch]
+) -> None:
+    server.pages["/c.ics"] = calendar(
+        event("1", "Talk about law", "20241004T120000"), event("2", "Talk about aid", "20241011T120000")
+    )
+    watch("/c.ics").taken()
+    server.pages["/p"] = page(line(4, "Talk about law"), line(11, "Talk about aid", "3:00 p.m."))
+    other = watch("/p")
+    assert other.taken() == Taken(first=True, proposals=1)
+    assert other.taken() == Taken(unchanged=2)
+    (proposal,) = waiting(house)
+    assert "A calendar is trusted more" in proposal.note
+    assert count(house, Symposium) == 2
+
+
+def test_only_what_changed_is_fetched_again(server: WebServer, watch: Callable[..., Watch]) -> None:
+    def tagged(tag: str, body: Reply) -> Callable[[object], Reply]:
+        def answer(headers: object) -> Reply:
+            if headers.get("if-none-match") == tag:  # type: ignore[attr-defined]
+                return Reply(status=304)
+            return Reply(body.body, headers={"etag": tag})
+
+        return answer
+
+    server.pages["/feed"] = tagged('"a"', rss(1))
+    one = watch("/feed")
+    run = lambda now: check_due(one.house, now, web=server.web)  # noqa: E731
+    assert run(NOON) == 1
+    assert one.row.etag == '"a"'
+    assert run(NOON) == 0
+    later = NOON + 2 * HOUR
+    assert run(later) == 1
+    assert (one.row.checked_at, one.row.read_at) == (later, NOON)
+    server.pages["/feed"] = tagged('"b"', rss(1, 2))
+    assert run(later + 2 * HOUR) == 1
+    assert (one.row.etag, len(one.items())) == ('"b"', 2)
+    assert run(later + 24 * HOUR) == 1
+    asked = [headers.get("if-none-match") for path, headers in server.requests if path == "/feed"]
+    assert asked == [None, '"a"', '"a"', None]
+
+
+def test_the_caller_says_who_it_is(server: WebServer, watch: Callable[..., Watch]) -> None:
+    server.pages["/feed"] = rss(1)
+    watch("/feed").taken()
+    path, headers = server.requests[-1]
+    assert path == "/feed"
+    assert "https://mailer.example.org" in headers["user-agent"]
+    assert "office@example.org" in headers["user-agent"]
+    assert "cookie" not in headers
+
+
+def test_robots_are_asked_once_a_day_and_kept_to(
+    house: House, server: WebServer, watch: Callable[..., Watch]
+) -> None:
+    server.pages["/feed"] = rss(1)
+    server.pages["/private/feed"] = rss(2)
+    server.pages["/robots.txt"] = Reply(b"User-agent: *\nDisallow: /private/\nCrawl-delay: 7200\n")
+    one, other = watch("/feed"), watch("/private/feed")
+    one.taken()
+    one.taken()
+    assert one.row.next_check_at >= NOON + 2 * HOUR
+    assert "robots.txt" in other.check().trouble
+    assert server.paths() == ["/robots.txt", "/feed", "/feed"]
+    server.pages["/robots.txt"] = Reply(b"User-agent: mailer\nDisallow:\n")
+    assert other.check(NOON + 25 * HOUR).trouble == ""
+    assert count_robots(house) == 1
+
+
+def count_robots(house: House) -> int:
+    with house.database.read() as session:
+        return session.scalar(select(func.count()).select_from(RobotsFile)) or 0
+
+
+def test_where_robots_cannot_be_had_nothing_is_fetched(
+    server: WebServer, watch: Callable[..., Watch]
+) -> None:
+    server.pages["/feed"] = rss(1)
+    server.pages["/robots.txt"] = Reply(status=503)
+    one = watch("/feed")
+    assert "cannot be fetched" in one.check().trouble
+    assert server.paths() == ["/robots.txt"]
+    server.pages["/robots.txt"] = Reply(status=404)
+    assert one.check(NOON + 2 * HOUR).trouble == ""
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("http://10.0.0.1/", "another site"),
+        ("http://127.0.0.1/", "another site"),
+        ("https://elsewhere.example/feed", "elsewhere.example"),
+        ("http://user@site.example/", "user name"),
+        ("/again", "more than 3 times"),
+    ],
+)
+def test_redirects_stay_at_the_site(
+    server: WebServer, watch: Callable[..., Watch], target: str, words: str
+) -> None:
+    for path in ("/feed", "/again"):
+        server.pages[path] = Reply(status=302, headers={"location": target})
+    assert words in watch("/feed").check().trouble
+
+
+def test_a_redirect_to_its_own_www_is_followed_and_a_private_address_refused(
+    house: House, server: WebServer, watch: Callable[..., Watch]
+) -> None:
+    server.pages["/old"] = Reply(
+        status=301, headers={"location": f"http://www.site.example:{server.port}/feed"}
+    )
+    server.pages["/feed"] = rss(1)
+    one = watch("/old")
+    assert one.taken().seen == 1
+    with house.database.write() as session:
+        session.get_one(Source, one.id).url = f"http://elsewhere.example:{server.port}/feed"
+    assert "not public" in one.check(NOON + HOUR).trouble or "robots" in one.check(NOON + HOUR).trouble
+
+
+def test_failures_wait_longer_and_longer_and_are_told(
+    house: House, server: WebServer, watch: Callable[..., Watch]
+) -> None:
+    server.pages["/feed"] = Reply(status=500)
+    one = watch("/feed")
+    waits = []
+    for _ in range(4):
+        assert "500" in one.check().trouble
+        waits.append(one.row.next_check_at - NOON)
+    assert waits[0] > 1.7 * HOUR
+    assert waits[3] > 12 * HOUR
+    assert "could not be read" in incidents(house)[0]
+    server.pages["/feed"] = rss(1)
+    one.taken()
+    assert incidents(house) == []
+    assert one.row.next_check_at <= NOON + 1.2 * HOUR
+
+
+@pytest.mark.parametrize(
+    ("headers", "hours"),
+    [
+        ({"retry-after": "36000"}, 10),
+        ({"date": "Sun, 01 Sep 2024 16:00:00 GMT", "retry-after": "Mon, 02 Sep 2024 16:00:00 GMT"}, 24),
+    ],
+)
+def test_a_server_that_asks_for_patience_gets_it(
+    server: WebServer, watch: Callable[..., Watch], headers: dict[str, str], hours: int
+) -> None:
+    # The server's own Date goes out first: http.server always sends one.
+    server.pages["/feed"] = Reply(status=429, headers={k: v for k, v in headers.items() if k != "date"})
+    if "date" in headers:
+        soon = datetime.now(UTC) + timedelta(hours=24)
+        server.pages["/feed"] = Reply(
+            status=503, headers={"retry-after": f"{soon:%a, %d %b %Y %H:%M:%S} GMT"}
+        )
+    one = watch("/feed")
+    assert one.check().trouble
+    assert one.row.next_check_at >= NOON + timedelta(hours=hours) - timedelta(minutes=2)
+
+
+def test_an_address_that_is_gone_for_good_is_paused(
+    house: House, server: WebServer, watch: Callable[..., Watch]
+) -> None:
+    server.pages["/feed"] = Reply(status=410)
+    one = watch("/feed")
+    one.check()
+    assert one.row.state is SourceState.PAUSED
+    assert "gone for good" in incidents(house)[0]
+    assert check_due(house, NOON + 48 * HOUR, web=server.web) == 0
+    with house.database.write() as session:
+        registry.resume(session, session.get_one(Source, one.id), actor="t", now=NOON)
+    server.pages["/feed"] = rss(1)
+    assert one.taken().seen == 1
+
+
+def test_another_kind_than_expected_is_no_page_of_it(server: WebServer, watch: Callable[..., Watch]) -> None:
+    server.pages["/c.ics"] = page("Hello")
+    assert "a page where a calendar" in watch("/c.ics", kind=SourceKind.CALENDAR).check().trouble
+
+
+def test_what_is_announced_is_not_trusted(server: WebServer, watch: Callable[..., Watch]) -> None:
+    server.pages["/x"] = Reply(rss(1).body, headers={"content-type": "text/calendar"})
+    one = watch("/x")
+    assert one.taken().seen == 1
+    assert one.row.kind is SourceKind.FEED
+
+
+def test_two_workers_fetch_a_source_once(
+    house: House, server: WebServer, watch: Callable[..., Watch]
+) -> None:
+    both = threading.Barrier(2, timeout=30)
+    for number in range(4):
+        server.pages[f"/feed{number}"] = rss(number + 1)
+        watch(f"/feed{number}")
+
+    def work() -> None:
+        both.wait()
+        check_due(house, NOON, web=server.web, most=10)
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    fetched = [path for path in server.paths() if path != "/robots.txt"]
+    assert sorted(fetched) == [f"/feed{number}" for number in range(4)]
+
+
+def test_a_worker_that_comes_back_late_changes_nothing(
+    house: House, server: WebServer, watch: Callable[..., Watch]
+) -> None:
+    server.pages["/feed"] = rss(1)
+    one = watch("/feed")
+    with house.database.write() as session:
+        late = lease.take_due(session, NOON)
+        assert late is not None
+        assert lease.take_due(session, NOON) is None
+    assert check_now(house, one.id, NOON, web=server.web) is None
+    one.taken(NOON + lease.LEASE)
+    assert "Somebody else" in check(house, late, NOON, web=server.web).trouble
+    assert len(one.items()) == 1
+
+
+def test_a_source_can_be_paused_and_removed_and_what_it_made_stays(
+    house: House, server: WebServer, watch: Callable[..., Watch]
+) -> None:
+    server.pages["/c.ics"] = calendar(event("1", "Ahead", "20241004T120000"))
+    one = watch("/c.ics")
+    one.taken()
+    server.pages["/c.ics"] = calendar(event("1", "Ahead", "20241005T120000"))
+    one.taken()
+    with house.database.write() as session:
+        found = registry.find(session, one.row.name)
+        registry.pause(session, found, actor="t", now=NOON)
+    assert check_due(house, NOON + 48 * HOUR, web=server.web) == 0
+    with house.database.write() as session:
+        registry.remove(session, registry.find(session, str(one.id)), actor="t", now=NOON)
+    assert waiting(house) == []
+    assert count(house, Symposium) == 1
+    with house.database.read() as session:
+        assert registry.all_sources(session) == []
+
+
+def test_what_cannot_be_watched_is_said_when_it_is_added(house: House) -> None:
+    def add(url: str, every: str = "1h") -> None:
+        with house.database.write() as session:
+            wanted = Wanted(url=url, every=registry.read_every(every), zone="UTC")
+            registry.add(session, wanted, actor="t", now=NOON)
+
+    add("https://www.example.co.uk/events/feed")
+    with house.database.read() as session:
+        assert registry.all_sources(session)[0].name == "example-events-feed"
+    with pytest.raises(SourceRefusal, match="watched already"):
+        add("https://www.example.co.uk/events/feed")
+    for url in ("http://example.org/", "https://127.0.0.1:8080/", "https://localhost/", "file:///etc/passwd"):
+        with pytest.raises(FetchError):
+            add(url)
+    for every in ("5m", "1y", "", "99999d", "-1h"):
+        with pytest.raises(SourceRefusal, match="15m"):
+            add("https://example.org/x", every)
