@@ -62,6 +62,11 @@ def use(house: House) -> House:
     return house
 
 
+def forget() -> None:
+    """Work for no house any more; the next task opens one."""
+    _Process.house = None
+
+
 class Sender:
     """The one dispatcher of this process: whoever asks while it sends makes it look once more."""
 

@@ -71,8 +71,11 @@ class Direct:
         for way, pool in self._pools.items():
             self._open(way[0], pool)
 
-    def put(self, items: Collection[Item]) -> None:
-        """Find the road of each domain. A draft is composed here: its recipient is not known before."""
+    def put(self, items: Collection[Item], *, first: bool = False) -> None:
+        """Find the road of each domain. A draft is composed here: its recipient is not known before.
+
+        There are as many queues as sites, and each has its own pace: `first` makes no difference.
+        """
         for item in items:
             job = ready(item)
             if isinstance(job, Outcome):

@@ -17,7 +17,7 @@ from mailer.db.programme import Statement, StatementText
 from mailer.db.staff import AuditEntry
 from mailer.services import audit
 from mailer.services.audience import people
-from mailer.services.desk import mailings
+from mailer.services.desk import campaigns, mailings
 from mailer.services.desk.four_eyes import SameEyes
 from mailer.services.house import House
 from mailer.services.incidents import open_incidents
@@ -103,6 +103,7 @@ def states(house: House, mailing: int) -> set[str]:
 
 def add_text(house: House, statement: int, now: datetime, body: str) -> None:
     with house.database.write() as session:
+        session.get_one(Statement, statement).version = 2
         session.add(
             StatementText(
                 statement_id=statement, language="en", version=2, title="New", body=body, created_at=now
@@ -534,6 +535,39 @@ def test_a_rehearsal_changes_nothing_and_says_nothing(
     assert server.mails == []
     hands.now += timedelta(seconds=20)
     assert hands.work() == 30
+
+
+def test_a_worker_that_is_busy_with_a_campaign_takes_it_at_once(
+    house: House, server: MailServer, hands: Hands, subscribe: Subscribe, statement: int
+) -> None:
+    for number in range(150):
+        subscribe(f"reader{number}@example.org")
+    until = hands.now + timedelta(hours=1)
+    under_embargo(house, statement, hands.now, hours=1)
+    with house.database.write() as session:
+        campaign = campaigns.draft(
+            session,
+            key="news",
+            subject="News",
+            body="News.",
+            topic="statements",
+            language="en",
+            now=hands.now,
+        )
+        campaigns.send(session, house, campaign, actor=ANNA, now=hands.now)
+
+    def the_moment_comes(_recipient: str) -> None:
+        if len(server.mails) >= 20 and hands.now < until:
+            hands.now = until
+            hands.dispatcher.urge()
+
+    server.reply_to_recipient = the_moment_comes
+    assert hands.work() == 300
+    assert len({(mail.recipient, mail.message["Subject"]) for mail in server.mails}) == 300
+    subjects = [mail.message["Subject"] for mail in server.mails]
+    alerts = [place for place, subject in enumerate(subjects) if "News" not in subject]
+    assert alerts[0] < 100  # with some eighty of the campaign's first slice still waiting
+    assert parsedate_to_datetime(server.mails[alerts[0]].message["Date"]) == until
 
 
 def test_what_ends_next_is_asked_of_the_database(house: House, statement: int, now: datetime) -> None:

@@ -43,6 +43,7 @@ LOOK_SECONDS = 0.25  # between two looks whether staff have stopped something: a
 RETRY_SECONDS = 1.0  # between two tries to write to a database that would not
 SLICE_SECONDS = 1.0  # of work at the present rate is claimed at once,
 SMALLEST_SLICE = 100  # but never less than this
+AT_ONCE = 16  # mails that are signed one by one on their way, when they fall due this very moment
 LEASE_MARGIN = 2.0  # seconds before the end of a lease from which no dot leaves under it
 
 log = structlog.get_logger()
@@ -94,8 +95,8 @@ class Dispatcher:
             dry = dry and not self._urged
             done = stopping or dry or self._refused or self._broken is not None
             if not done and (self._urged or self._has_room()):
-                self._urged = False
-                dry = not self._claim()
+                urged, self._urged = self._urged, False
+                dry = not self._claim(first=urged)
                 continue  # a slice of which nobody was to be mailed is followed by the next
             if done and not self._slices.on_their_way:
                 break
@@ -166,8 +167,8 @@ class Dispatcher:
         wanted = max(SMALLEST_SLICE, int(self._rate * SLICE_SECONDS))
         return min(wanted, self.house.settings.slice_size)
 
-    def _claim(self) -> bool:
-        """Claim a slice and offer it to the engine; False when there was nothing."""
+    def _claim(self, *, first: bool = False) -> bool:
+        """Claim a slice and offer it to the engine, `first` before what waits there; False for nothing."""
         if failpoints.armed:
             failpoints.reach(Failpoint.BEFORE_CLAIM)
         self._times.claim.start()
@@ -193,7 +194,7 @@ class Dispatcher:
             failpoints.reach(Failpoint.AFTER_CLAIM)
         if mails:
             self._slices.add(slice_.fence, lease, mails)
-            self._feed(self._without_the_formless(mails))
+            self._feed(self._without_the_formless(mails), first=first)
         return slice_.worked
 
     def _without_the_formless(self, mails: list[Mail]) -> list[Mail]:
@@ -205,8 +206,14 @@ class Dispatcher:
         self._slices.learn([(number, GIVEN_BACK) for number in sorted(spared)])
         return [mail for mail in mails if mail.id not in spared]
 
-    def _feed(self, mails: list[Mail]) -> None:
-        (self._signers or self._stream).feed(mails)
+    def _feed(self, mails: list[Mail], *, first: bool) -> None:
+        if self._signers is None:
+            self._stream.feed(mails, first=first)
+            return
+        at_once = AT_ONCE if first else 0  # what is in a hurry is not queued behind what is to be signed
+        if at_once:
+            self._stream.feed(mails[:at_once], first=True)
+        self._signers.feed(mails[at_once:])
 
     # --- settle
 
