@@ -222,12 +222,14 @@ class ChangeFacts:
     """What an attendee was told, against what is true now.
 
     `old_when` is the time they were told, in words, or None if it stays as it was; the new one is
-    `symposium.when`. `changes` is everything else.
+    `symposium.when`. `changes` is everything else. `withdrawn`: the day they were told holds no longer
+    and no other is known, so their calendar's entry is taken back.
     """
 
     symposium: SymposiumFacts
     old_when: str | None = None
     changes: tuple[Change, ...] = ()
+    withdrawn: bool = False
 
     def __post_init__(self) -> None:
         if self.old_when is None and not self.changes:

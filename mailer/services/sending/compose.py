@@ -33,7 +33,7 @@ from mailer.messages.form import Form, compile_form
 from mailer.messages.headers import MailingHeaders
 from mailer.messages.tokens import message_id, return_address
 from mailer.services.house import House
-from mailer.services.sending.attendee import CANCELS, language_for, links, manner_of
+from mailer.services.sending.attendee import CANCELS, Manner, language_for, links, manner_of
 from mailer.services.sending.claim import Slice
 from mailer.services.sending.content import Content, read_content
 from mailer.services.sending.embargo_rows import TEXTS
@@ -62,7 +62,7 @@ class Frame:
     mailing: Mailing
     symposium: Symposium | None
     language: str
-    calendar: bool  # its letters carry an invitation, or take one back
+    manner: Manner
     originals: Mapping[int, Original]  # what its letters answer, by delivery
     form: Form | None  # None: it could not be compiled, and none of its letters can be
     lease: Lease
@@ -196,16 +196,17 @@ class Mail:
 
     def _calendar(self, address: str) -> Calendar | None:
         frame, symposium, registration = self.frame, self.frame.symposium, self.registration
-        if symposium is None or registration is None or not frame.calendar:
+        if symposium is None or registration is None or not frame.manner.calendar:
             return None
         return invitation(
             frame.house,
             symposium,
             sequence=symposium.sequence + registration.sequence_bump,
-            cancelled=frame.mailing.kind in CANCELS,
+            cancelled=frame.mailing.kind in CANCELS or frame.manner.stood_on is not None,
             attendee=address,
             stamped_at=self.candidate.created_at,
             language=frame.language,
+            stood_on=frame.manner.stood_on,
         )
 
 
@@ -261,7 +262,7 @@ class Composer:
         lease, now, boottime = times
         language = language_for(registration, candidate.languages)
         variant = Variant(
-            manner_of(mailing, symposium, registration, now),
+            manner_of(session, mailing, symposium, registration, now),
             slice_.around.digests.get(candidate.id, ()) if slice_.around.digests else (),
             slice_.texts.chosen.get(slice_.texts.wish_of(candidate)),
         )
@@ -272,7 +273,7 @@ class Composer:
                 mailing=mailing,
                 symposium=symposium,
                 language=language,
-                calendar=variant.manner.calendar,
+                manner=variant.manner,
                 originals=slice_.texts.originals if TRAITS[mailing.kind].answers else {},
                 form=self._form(session, key, mailing, language, symposium, variant),
                 lease=lease,

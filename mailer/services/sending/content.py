@@ -132,7 +132,8 @@ def _symposium_mail(
         case MailingKind.CHANGE:
             told = _date_of(session, symposium.id, told_generation)
             old = _in_words(told.precision, told, language)
-            return ChangeFacts(symposium=facts, old_when=old)
+            withdrawn = has_day(told) and not has_day(symposium)
+            return ChangeFacts(symposium=facts, old_when=old, withdrawn=withdrawn)
         case MailingKind.CANCELLATION:
             return CancellationFacts(symposium=facts, reason=mailing.facts.get("reason"))
         case _:
