@@ -35,6 +35,7 @@ from mailer.vocabulary import (
     MailingState,
     StatementState,
     SubscriptionState,
+    TextState,
 )
 from tests.services.conftest import Hands
 from tests.smtp_server import MailServer
@@ -102,11 +103,12 @@ def states(house: House, mailing: int) -> set[str]:
 
 
 def add_text(house: House, statement: int, now: datetime, body: str) -> None:
+    """Another version, which holds from now on."""
     with house.database.write() as session:
-        session.add(
-            StatementText(
-                statement_id=statement, language="en", version=2, title="New", body=body, created_at=now
-            )
+        found = session.get_one(Statement, statement)
+        found.version += 1
+        found.texts.append(
+            StatementText(language="en", version=found.version, title="New", body=body, created_at=now)
         )
 
 
@@ -421,6 +423,24 @@ def test_a_text_that_is_changed_after_its_approval_holds_the_embargo(
     assert decide(house, statement, hands.now, actor=BEN) is None
     assert hands.work() == 1
     assert "Mended words" in server.mails[0].message.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+
+
+def test_a_translation_that_becomes_ready_after_the_approval_is_approved_first(
+    house: House, hands: Hands, subscribe: Subscribe, statement: int
+) -> None:
+    subscribe("reader@example.org")
+    under_embargo(house, statement, hands.now, hours=1)
+    for state, held in ((TextState.DRAFT, None), (TextState.READY, EmbargoHold.EDITED)):
+        with house.database.write() as session:
+            known = select(StatementText).where(StatementText.language == "fr")
+            text = session.scalars(known).one_or_none() or StatementText(
+                statement_id=statement, language="fr", title="Titre", body="Texte.", created_at=hands.now
+            )
+            text.state = state
+            session.add(text)
+        hands.work()
+        with house.database.read() as session:
+            assert session.get_one(Embargo, statement).held is held
 
 
 def test_the_claim_itself_does_not_take_an_unapproved_text(

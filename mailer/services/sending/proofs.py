@@ -6,6 +6,7 @@ from email.utils import format_datetime
 
 from sqlalchemy.orm import Session
 
+from mailer.db import texts
 from mailer.db.mailings import Mailing
 from mailer.db.people import Topic
 from mailer.db.programme import Statement
@@ -15,6 +16,8 @@ from mailer.services.house import House
 from mailer.services.sending.compose import build_form
 from mailer.services.sending.content import read_content
 from mailer.services.sending.embargo_rows import alert_key
+from mailer.services.sending.texts import choose_text
+from mailer.services.sending.variant import Variant
 from mailer.vocabulary import MailingKind
 
 
@@ -35,7 +38,9 @@ def of_statement(
     """
     kind = MailingKind.STATEMENT_ALERT
     mailing = Mailing(kind=kind, statement_id=statement.id, topic_id=topic.id, facts={})
-    content = read_content(session, house, mailing, language)
+    standing = texts.standings(session, [statement.id], lock=False)[statement.id]
+    variant = Variant(text=choose_text(standing, [language]))
+    content = read_content(session, house, mailing, language, variant=variant)
     label = alert_key(statement.id)
     form = build_form(house, kind, language, content, label=label, calendar=False, test=True)
     return fill(house, form, language=language, address=address, name=name, now=now)
