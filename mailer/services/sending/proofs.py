@@ -1,12 +1,12 @@
 """Proofs: a mail as one reader would get it, filled by the same form, whose links lead nowhere."""
 
+import json
 import secrets
 from datetime import datetime
 from email.utils import format_datetime
 
 from sqlalchemy.orm import Session
 
-from mailer.db import texts
 from mailer.db.mailings import Mailing
 from mailer.db.people import Topic
 from mailer.db.programme import Statement
@@ -16,7 +16,7 @@ from mailer.services.house import House
 from mailer.services.sending.compose import build_form
 from mailer.services.sending.content import read_content
 from mailer.services.sending.embargo_rows import alert_key
-from mailer.services.sending.texts import choose_text
+from mailer.services.sending.texts import text_ahead
 from mailer.services.sending.variant import Variant
 from mailer.vocabulary import MailingKind
 
@@ -38,9 +38,8 @@ def of_statement(
     """
     kind = MailingKind.STATEMENT_ALERT
     mailing = Mailing(kind=kind, statement_id=statement.id, topic_id=topic.id, facts={})
-    standing = texts.standings(session, [statement.id], lock=False)[statement.id]
-    variant = Variant(text=choose_text(standing, [language]))
-    content = read_content(session, house, mailing, language, variant=variant)
+    text = text_ahead(session, mailing, json.dumps([language]))
+    content = read_content(session, house, mailing, language, variant=Variant(text=text))
     label = alert_key(statement.id)
     form = build_form(house, kind, language, content, label=label, calendar=False, test=True)
     return fill(house, form, language=language, address=address, name=name, now=now)
