@@ -85,11 +85,17 @@ _their_digest = case(
 )
 
 
-def owe(session: Session, alert: Mailing, now: datetime) -> int:
+def owe(session: Session, alert: Mailing, now: datetime, *, joined_by: datetime | None = None) -> int:
     """Owe the alert's statement to everyone who wants digests of its topic; returns to how many.
 
-    Before the alert's own rows are written: these pass over whoever is owed it.
+    Before the alert's own rows are written: these pass over whoever is owed it. With `joined_by` to those
+    who have joined by then, also when the alert had to skip them because they had not confirmed yet.
     """
+    theirs = exists().where(Delivery.mailing_id == alert.id, Delivery.subscriber_id == Subscriber.id)
+    late: tuple[ColumnElement[bool], ...] = ()
+    if joined_by is not None:
+        theirs = theirs.where(Delivery.state != DeliveryState.SKIPPED)
+        late = (Subscription.changed_at <= joined_by,)
     people = (
         select(
             Subscription.subscriber_id,
@@ -103,7 +109,8 @@ def owe(session: Session, alert: Mailing, now: datetime) -> int:
             Subscription.state == SubscriptionState.CONFIRMED,
             Subscription.frequency != Frequency.AT_ONCE,
             Subscriber.suppressed.is_(None),
-            ~exists().where(Delivery.mailing_id == alert.id, Delivery.subscriber_id == Subscriber.id),
+            ~theirs,
+            *late,
         )
     )
     columns = ["subscriber_id", "statement_id", "topic_id", "owed_at"]
