@@ -69,6 +69,7 @@ class SkipReason(StrEnum):
     AWAITING_TRANSLATION = "awaiting_translation"  # of a row that waits: it is not lost
     CORRECTED = "corrected"
     RETRACTED = "retracted"
+    EMBARGO_DROPPED = "embargo_dropped"
     ALREADY_TOLD = "already_told"
     NOTHING_CHANGED = "nothing_changed"
     NOTHING_LEFT = "nothing_left"
@@ -160,6 +161,8 @@ LIFTABLE = frozenset({SuppressionReason.UNSUBSCRIBE_ALL, SuppressionReason.ERASE
 
 class StatementState(StrEnum):
     DRAFT = "draft"
+    IN_REVIEW = "in_review"
+    SCHEDULED = "scheduled"  # under embargo: public from the embargo's moment on
     PUBLISHED = "published"
     RETRACTED = "retracted"
 
@@ -182,6 +185,22 @@ class CorrectionState(StrEnum):
     DRAFT = "draft"
     SETTLING = "settling"  # announced: nothing older leaves, and what is on the wire is awaited
     DONE = "done"
+
+
+class EmbargoHold(StrEnum):
+    """Why an embargo does not open by itself: a person has to look first."""
+
+    ASKED = "asked"  # somebody wants to move or drop it, and a second person has not decided yet
+    TZDATA = "tzdata"  # the world's clocks changed: its wall time is another instant now
+    EDITED = "edited"  # the text is not the approved one any more
+
+
+class EmbargoWish(StrEnum):
+    """What may become of an embargo before its time; each needs approval."""
+
+    LIFT = "lift"
+    MOVE = "move"
+    DROP = "drop"
 
 
 class SymposiumState(StrEnum):

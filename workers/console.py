@@ -15,6 +15,7 @@ from mailer.cli import (
     api_tokens,
     campaigns,
     database,
+    embargoes,
     entering,
     incidents,
     ingest,
@@ -23,7 +24,6 @@ from mailer.cli import (
     proposals,
     registrations,
     sources,
-    statements,
     subscribers,
     switches,
     symposia,
@@ -41,14 +41,14 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command("ingest")(ingest.ingest)
-statements.statement.command("add")(entering.add_statement)
+embargoes.statement.command("add")(entering.add_statement)
 symposia.symposium.command("add")(entering.add_symposium)
 app.command("migrate")(database.migrate)
 app.command("health")(database.health)
 app.command("audit")(topics.audit)
 app.command("stop")(switches.stop)
 app.command("go")(switches.go)
-app.add_typer(statements.statement, name="statement")
+app.add_typer(embargoes.statement, name="statement")
 app.add_typer(symposia.symposium, name="symposium")
 symposia.symposium.command("set")(symposium_facts.set_)
 symposia.symposium.add_typer(symposium_facts.question, name="question")

@@ -63,12 +63,14 @@ ASKING = frozenset({MailingKind.OPT_IN, MailingKind.REGISTRATION_REQUEST})
 class Slot:
     """When the rows of one expansion fall due and until when they may be sent (UTC).
 
-    `spread`: they fall due one after another over so long a window, each person at a place of their own.
+    `dated`: their mails' Date, when it is not now: under an embargo its moment. `spread`: they fall due one
+    after another over so long a window, each person at a place of their own.
     """
 
     now: datetime
     due_at: datetime
     not_after: datetime
+    dated: datetime | None = None
     spread: timedelta = timedelta(0)
 
 
@@ -172,7 +174,7 @@ def rows(mailing: Mailing, slot: Slot, reason: Any, *, registration_id: Any) -> 
         literal(mailing.rank).label("rank"),
         state.label("state"),
         cast(reason, Delivery.reason.type).label("reason"),
-        literal(slot.now, Instant).label("created_at"),
+        literal(slot.dated or slot.now, Instant).label("created_at"),
         _due_at(slot).label("due_at"),
         literal(slot.not_after, Instant).label("not_after"),
         literal(0).label("attempts"),

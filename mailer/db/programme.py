@@ -46,6 +46,9 @@ class Statement(Base):
     holds: Mapped[list[str]] = mapped_column(JSON, default=list)  # languages whose readers wait for theirs
     created_at: Mapped[datetime] = mapped_column(Instant)
     published_at: Mapped[datetime | None] = mapped_column(Instant)
+    review_asked_by: Mapped[str | None] = mapped_column(String(64))
+    approved_by: Mapped[str | None] = mapped_column(String(64))
+    approved_digest: Mapped[bytes | None] = mapped_column(LargeBinary(32))  # of the texts that were approved
 
     texts: Mapped[list["StatementText"]] = relationship(
         back_populates="statement", order_by="StatementText.version"

@@ -240,6 +240,10 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
         "100,000 items",
     ),
     "a feed without end in depth": (lambda: rss("<a>" * 500_000), "nested"),
+    "a large feed that is not well-formed": (
+        lambda: rss("".join(item(number, "a & b " * 300) for number in range(900))),
+        "large and not well-formed",
+    ),
     "JSON without end in depth": (lambda: b'{"a":' + b"[" * 1_000_000, "nested too deeply"),
     "a number without end": (lambda: b'{"a":' + b"9" * 1_000_000 + b"}", "cannot be read"),
     "JSON that is cut off": (

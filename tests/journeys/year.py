@@ -21,7 +21,7 @@ from mailer.messages.when import local
 from mailer.messages.words import city_words
 from mailer.services.house import House
 from mailer.services.programme import digests, places, reminders
-from mailer.services.sending.content import choose_language
+from mailer.services.sending.texts import choose_language
 from mailer.vocabulary import MailingKind
 from tests.services.conftest import Hands
 from tests.smtp_server import MailServer, Taken

@@ -463,7 +463,7 @@ def test_the_archive_shows_what_changed_and_a_retraction_leaves_the_reason(
     correct(house, statement, hands.now)
     hands.work()
     with house.database.read() as session:
-        page = public.statement(session, "a-statement", "en")
+        page = public.statement(session, "a-statement", "en", hands.now)
         assert page is not None
         (note,) = page.notes
         assert (note.words["wrong"], note.old_body[:21]) == ("It said 212.", OLD)
@@ -471,12 +471,12 @@ def test_the_archive_shows_what_changed_and_a_retraction_leaves_the_reason(
         assert {"removed", "added"} <= shown
         assert page.languages == ("en",)  # the Armenian text is behind
         assert (page.published_at, page.updated_at) == (published, hands.now)
-        armenian = public.statement(session, "a-statement", "hy")
+        armenian = public.statement(session, "a-statement", "hy", hands.now)
         assert armenian is not None
         assert armenian.language == "en"
     retract(house, statement, hands.now)
     with house.database.read() as session:
-        page = public.statement(session, "a-statement", "en")
+        page = public.statement(session, "a-statement", "en", hands.now)
         assert page is not None
         assert (page.title, page.body, page.retracted) == ("A statement on prisoners of war", "", True)
         (note,) = page.notes

@@ -159,6 +159,8 @@ def test_events_ahead_become_drafts_and_events_behind_are_only_seen(
     assert items["Behind"].fate is ItemFate.SEEN
     assert "before it starts" in items["Backwards"].why
     assert one.taken() == Taken(unchanged=4)
+    with house.database.read() as session:
+        assert registry.held_counts(session, NOON.date()) == {one.id: 1}
 
 
 def test_a_moved_event_is_a_proposal_and_accepting_it_moves(

@@ -18,6 +18,7 @@ SENTENCES: dict[str, str] = {
     SkipReason.AWAITING_TRANSLATION: "They wait for the translation into their language.",
     SkipReason.CORRECTED: "It may have reached them before the correction; they get the correction instead.",
     SkipReason.RETRACTED: "The statement was retracted before it could leave.",
+    SkipReason.EMBARGO_DROPPED: "The publication was called off before its embargo was over.",
     SkipReason.ALREADY_TOLD: "They were reminded before, and the symposium moved only a little since.",
     SkipReason.NOTHING_CHANGED: "What it would have told them they know already.",
     SkipReason.NOTHING_LEFT: "Every statement it would have told of was withdrawn or held back.",

@@ -20,6 +20,7 @@ from mailer.db.outbox import Candidate, Surroundings
 from mailer.failpoints import Failpoint
 from mailer.services.house import House
 from mailer.services.sending import digest_claim
+from mailer.services.sending.gate import OPEN_BY_NOW, Gate
 from mailer.services.sending.halt import sending_allowed
 from mailer.services.sending.lanes import Allowances, lock_and_allow, spend
 from mailer.services.sending.texts import Text, Texts, sort_by_text
@@ -77,17 +78,18 @@ def claim(
     limit: int | None = None,
     relays: Sequence[int] = (),
     busy: Container[int] = (),
+    gate: Gate = OPEN_BY_NOW,
 ) -> Slice:
     """Lease the next slice for this worker, settling on the way what must not leave.
 
     `relays` are the lanes of the relays it would leave by: together they must have room for it. `busy` are
     deliveries that this worker still has in hand under an older fence, which was taken from it while it
-    stood still: they are for others, or for later.
+    stood still: they are for others, or for later. `gate` lets through what is under no embargo any more.
     """
     if not sending_allowed(session):
         return Slice()
     left = _Left(lock_and_allow(session, now), relays, busy, limit or house.settings.slice_size)
-    found = _find(session, left, now)
+    found = _find(session, left, gate, now)
     if not found:
         return Slice()
     around = digest_claim.with_statements(session, found, outbox.surroundings(session, found), now)
@@ -115,18 +117,19 @@ def claim(
     return Slice(fence, tuple(held), around, len(found) - len(held), sorting.texts)
 
 
-def _find(session: Session, left: "_Left", now: datetime) -> list[Candidate]:
+def _find(session: Session, left: "_Left", gate: Gate, now: datetime) -> list[Candidate]:
     found: list[Candidate] = []
     if wanted := left.wanted(found, bulk=False):
         found += left.of_those(outbox.urgent(session, now=now, limit=wanted, closed=left.closed), bulk=False)
     if not left.wanted(found, bulk=True):
         return found
     lanes = outbox.lane_ids(session)
-    for _, rank in groupby(outbox.bulk_mailings(session, now), key=lambda one: one[0]):
+    due = gate.passing(session, outbox.bulk_mailings(session, now), now)
+    for _, rank in groupby(due, key=lambda one: one[0]):
         wanted = left.wanted(found, bulk=True)
         if not wanted:
             break
-        found += _by_turns(session, [mailing for _, mailing in rank], lanes, left, now, wanted)
+        found += _by_turns(session, [mailing for _, mailing, _ in rank], lanes, left, now, wanted)
     return found
 
 

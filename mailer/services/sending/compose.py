@@ -36,8 +36,10 @@ from mailer.services.house import House
 from mailer.services.sending.attendee import CANCELS, language_for, links, manner_of
 from mailer.services.sending.claim import Slice
 from mailer.services.sending.content import Content, read_content
+from mailer.services.sending.embargo_rows import TEXTS
 from mailer.services.sending.invitation import invitation, local_time
 from mailer.services.sending.settle import GIVEN_BACK, UNFIT
+from mailer.services.sending.texts import language_of, text_ahead
 from mailer.services.sending.traits import TRAITS
 from mailer.services.sending.variant import Variant
 from mailer.smtp.letter import Lease, Letter
@@ -236,6 +238,15 @@ class Composer:
                     frames[short] = frame
             yield Mail(candidate, slice_.fence, frame, registration)
 
+    def prepare(self, session: Session, mailing: Mailing, wished: str) -> bool:
+        """Compile what readers with these languages will get; False when it breaks a rule."""
+        language, text = language_of(wished), text_ahead(session, mailing, wished)
+        if text is None:
+            return True
+        variant = Variant(text=text)
+        key = _form_key(mailing, language, variant, None)
+        return self._form(session, key, mailing, language, None, variant) is not None
+
     def _frame(
         self,
         session: Session,
@@ -254,7 +265,7 @@ class Composer:
             slice_.around.digests.get(candidate.id, ()) if slice_.around.digests else (),
             slice_.texts.chosen.get(slice_.texts.wish_of(candidate)),
         )
-        key = (mailing.id, language, variant, symposium.changed_at if symposium else None)
+        key = _form_key(mailing, language, variant, symposium)
         if key not in frames:
             frames[key] = Frame(
                 house=self.house,
@@ -321,6 +332,13 @@ def _apart(slice_: Slice) -> tuple[Sequence[Candidate], Sequence[Candidate]]:
     return [one for one in slice_.held if one.id in digests], [
         one for one in slice_.held if one.id not in digests
     ]
+
+
+def _form_key(
+    mailing: Mailing, language: str, variant: Variant, symposium: Symposium | None
+) -> tuple[object, ...]:
+    """What a compiled form is kept under: a symposium that changed, or a newly approved text, is another."""
+    return mailing.id, language, variant, symposium.changed_at if symposium else mailing.facts.get(TEXTS)
 
 
 def build_form(

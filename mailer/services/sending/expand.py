@@ -55,6 +55,7 @@ def expand_mailing(
         now=now,
         due_at=max(mailing.due_at, now),
         not_after=mailing.expires_at,
+        dated=mailing.embargo_at,
         spread=timedelta(seconds=mailing.spread_seconds),
     )
     if mailing.kind is MailingKind.REMINDER:

@@ -130,6 +130,13 @@ def sort_by_text(session: Session, held: Sequence[Candidate], around: Surroundin
     return Sorting(_without(held, refused), ids_of, refused, Texts(chosen, originals))
 
 
+def text_ahead(session: Session, mailing: Mailing, wished: str) -> Text | None:
+    """The text that readers with these languages, a JSON list, would get now; None: they would wait."""
+    standing = texts.standings(session, {mailing.statement_id or 0}, lock=False)[mailing.statement_id or 0]
+    answer = _answer(session, mailing, standing)(json.loads(wished or "[]"), None)
+    return None if isinstance(answer, SkipReason) else answer
+
+
 def _groups(held: Sequence[Candidate], originals: Mapping[int, Original]) -> dict[Wish, list[int]]:
     groups: defaultdict[Wish, list[int]] = defaultdict(list)
     if originals:
