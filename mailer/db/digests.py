@@ -224,7 +224,7 @@ Told = tuple[tuple[int, int], ...]
 
 def told_by(session: Session, deliveries: Collection[int], now: datetime) -> dict[int, Told]:
     """What these deliveries tell of now. What may not be told of now is owed again, for a later digest."""
-    theirs = one_of(session, DigestItem.delivery_id, deliveries)  # type: ignore[arg-type]
+    theirs = one_of(session, DigestItem.delivery_id, deliveries)
     session.execute(
         update(DigestItem)
         .where(theirs, DigestItem.statement_id.not_in(_out_by(now)))
@@ -252,7 +252,7 @@ def owe_again(session: Session, deliveries: Collection[int]) -> None:
     """These deliveries will not leave: what they would have told of is for a later digest."""
     session.execute(
         update(DigestItem)
-        .where(one_of(session, DigestItem.delivery_id, deliveries))  # type: ignore[arg-type]
+        .where(one_of(session, DigestItem.delivery_id, deliveries))
         .values(delivery_id=None)
         .execution_options(**_UNFOLDED)
     )

@@ -7,7 +7,7 @@ is urgent comes first; mailings of one rank take turns; a lane gives no more tha
 
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import groupby
 
@@ -20,8 +20,10 @@ from mailer.db.outbox import Candidate, Surroundings
 from mailer.failpoints import Failpoint
 from mailer.services.house import House
 from mailer.services.sending import digest_claim
+from mailer.services.sending.attendees import CONFIRMING, on_the_way, reason_for_rule
 from mailer.services.sending.halt import sending_allowed
 from mailer.services.sending.lanes import Allowances, lock_and_allow, spend
+from mailer.services.sending.traits import BY_RULE, NOTICES
 from mailer.vocabulary import (
     LIFTABLE,
     DeliveryState,
@@ -40,7 +42,7 @@ REASON_OF = {
     RegistrationState.WAITING: SkipReason.WAITING,
     RegistrationState.WITHDRAWN: SkipReason.WITHDRAWN,
 }
-OF_A_DATE = frozenset({MailingKind.REMINDER, MailingKind.CHANGE})
+A_MOMENT = timedelta(minutes=1)  # until a notice is looked at again whose reader has another mail on its way
 
 
 @dataclass(frozen=True)
@@ -81,11 +83,16 @@ def claim(
     if not found:
         return Slice()
     around = digest_claim.with_statements(session, found, outbox.surroundings(session, found), now)
+    if around.registrations:
+        around = replace(around, on_the_way=on_the_way(session, found, around))
     held: list[Candidate] = []
+    later: list[int] = []
     out: defaultdict[tuple[DeliveryState, SkipReason], list[int]] = defaultdict(list)
     for candidate in found:
         reason = reason_to_leave_out(candidate, around, now)
-        if reason is None:
+        if reason is None and around.registrations and _must_wait(candidate, around):
+            later.append(candidate.id)
+        elif reason is None:
             held.append(candidate)
         else:
             out[(_state_for(reason), reason)].append(candidate.id)
@@ -93,6 +100,7 @@ def claim(
         held = digest_claim.leave_out_empty(session, held, out, around.digests)
     for (state, reason), ids in out.items():
         outbox.leave_out(session, ids, state, reason.value, now)
+    outbox.postpone(session, later, now + A_MOMENT)
     fence = _take(session, house, held, worker=worker, now=now)
     spend(session, now, left.spent(held))
     if failpoints.armed:
@@ -220,8 +228,16 @@ def reason_to_leave_out(candidate: Candidate, around: Surroundings, now: datetim
     if now >= candidate.not_after:
         return SkipReason.TOO_LATE
     if kind in TO_ATTENDEES:
-        return _reason_for_attendee(candidate, around)
+        return _reason_for_attendee(candidate, around, now)
     return _reason_for_subscriber(candidate, asks=kind is MailingKind.OPT_IN)
+
+
+def _must_wait(candidate: Candidate, around: Surroundings) -> bool:
+    """True for a notice to somebody whose confirmation is on its way: it tells the same, or what this one
+    then has to correct."""
+    if around.mailings[candidate.mailing_id].kind not in NOTICES:
+        return False
+    return not CONFIRMING.isdisjoint(around.on_the_way.get(candidate.registration_id or 0, ()))
 
 
 def _reason_for_subscriber(candidate: Candidate, *, asks: bool) -> SkipReason | None:
@@ -235,7 +251,7 @@ def _reason_for_subscriber(candidate: Candidate, *, asks: bool) -> SkipReason | 
     return None
 
 
-def _reason_for_attendee(candidate: Candidate, around: Surroundings) -> SkipReason | None:
+def _reason_for_attendee(candidate: Candidate, around: Surroundings, now: datetime) -> SkipReason | None:
     mailing = around.mailings[candidate.mailing_id]
     registration = around.registrations.get(candidate.registration_id or 0)
     symposium = around.symposia.get(mailing.symposium_id or 0)
@@ -251,10 +267,8 @@ def _reason_for_attendee(candidate: Candidate, around: Surroundings) -> SkipReas
         return SkipReason.SYMPOSIUM_CANCELLED
     if symposium.questions:
         return SkipReason.DATE_UNCONFIRMED
-    if mailing.kind in OF_A_DATE and mailing.generation != symposium.generation:
-        return SkipReason.DATE_MOVED
-    if mailing.kind is MailingKind.CHANGE and registration.told_generation == symposium.generation:
+    if mailing.kind in NOTICES and registration.told_version == symposium.facts_version:
         return SkipReason.NOTHING_CHANGED
-    if mailing.kind is MailingKind.REMINDER and not registration.reminders:
-        return SkipReason.UNSUBSCRIBED
+    if mailing.kind in BY_RULE:
+        return reason_for_rule(candidate, around, registration, symposium, now)
     return None

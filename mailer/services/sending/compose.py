@@ -33,11 +33,13 @@ from mailer.messages.form import Form, compile_form
 from mailer.messages.headers import MailingHeaders
 from mailer.messages.tokens import message_id, return_address
 from mailer.services.house import House
-from mailer.services.sending.attendee import CANCELS, Manner, language_for, links, manner_of
+from mailer.services.sending.attendee import language_for, links, manner_of
 from mailer.services.sending.claim import Slice
-from mailer.services.sending.content import Content, read_content
+from mailer.services.sending.content import Content, Reader, read_content
 from mailer.services.sending.invitation import invitation, local_time
+from mailer.services.sending.reader import entry_of, read_reader
 from mailer.services.sending.settle import GIVEN_BACK, UNFIT
+from mailer.services.sending.told import ENDS_THE_ENTRY, Heard, told_by
 from mailer.services.sending.traits import TRAITS
 from mailer.smtp.letter import Lease, Letter
 from mailer.smtp.outcome import Outcome
@@ -59,8 +61,9 @@ class Frame:
     mailing: Mailing
     symposium: Symposium | None
     language: str
-    calendar: bool  # its letters carry an invitation, or take one back
     form: Form | None  # None: it could not be compiled, and none of its letters can be
+    kind: MailingKind  # of a notice: what it is to these readers
+    entry: Symposium | None  # what the calendar part speaks of; None: the mail has none
     lease: Lease
     now: datetime
     boottime: float  # the engine's clock at `now`
@@ -84,10 +87,10 @@ class Mail:
         self._prepared: tuple[str, bytes, Unsigned] | None = None  # recipient, mail, and what to sign
 
     @property
-    def generation(self) -> int | None:
-        """The date of the symposium that this mail speaks of."""
-        symposium = self.frame.symposium
-        return symposium.generation if symposium is not None else self.frame.mailing.generation
+    def told(self) -> Heard | None:
+        """What this mail makes an attendee know."""
+        told = told_by(self.frame.kind, self.frame.symposium)
+        return told if told is None or self.frame.entry else told._replace(invites=None)
 
     def prepare(self) -> bytes | None:
         """Compose ahead, but for the signature: the digest to be signed, or None where there is none."""
@@ -186,14 +189,14 @@ class Mail:
         return values
 
     def _calendar(self, address: str) -> Calendar | None:
-        frame, symposium, registration = self.frame, self.frame.symposium, self.registration
-        if symposium is None or registration is None or not frame.calendar:
+        frame, symposium, registration = self.frame, self.frame.entry, self.registration
+        if symposium is None or registration is None:
             return None
         return invitation(
             frame.house,
             symposium,
             sequence=symposium.sequence + registration.sequence_bump,
-            cancelled=frame.mailing.kind in CANCELS,
+            cancelled=frame.kind in ENDS_THE_ENTRY,
             attendee=address,
             stamped_at=self.candidate.created_at,
             language=frame.language,
@@ -245,13 +248,19 @@ class Composer:
         statements = slice_.around.digests.get(candidate.id, ()) if slice_.around.digests else ()
         key = (mailing.id, language, manner, symposium.changed_at if symposium else None, statements)
         if key not in frames:
+            reader = read_reader(session, mailing, symposium, manner)
+            kind = reader.kind or mailing.kind
+            entry = entry_of(mailing, kind, symposium, manner, reader.told)
             frames[key] = Frame(
                 house=self.house,
                 mailing=mailing,
                 symposium=symposium,
                 language=language,
-                calendar=manner.calendar,
-                form=self._form(session, key, mailing, language, symposium, manner, statements),
+                form=self._form(
+                    session, key, mailing, language, symposium, reader, statements, calendar=entry is not None
+                ),
+                kind=kind,
+                entry=entry,
                 lease=lease,
                 now=now,
                 boottime=boottime,
@@ -265,12 +274,14 @@ class Composer:
         mailing: Mailing,
         language: str,
         symposium: Symposium | None,
-        manner: Manner,
+        reader: Reader,
         statements: Told,
+        *,
+        calendar: bool,
     ) -> Form | None:
         """The mailing's compiled form in one language; None for one that breaks a rule.
 
-        A symposium that changed makes a new one, and so does each date that attendees were told before,
+        A symposium that changed makes a new one, and so do readers who were told something else before,
         and each set of statements that readers of a digest are told of.
         """
         form = self._forms.get(key)
@@ -282,13 +293,11 @@ class Composer:
                     mailing,
                     language,
                     symposium=symposium,
-                    told_generation=manner.told,
-                    joining=manner.joining,
+                    reader=reader,
                     statements=[statement_id for statement_id, _ in statements],
                 )
-                form = build_form(
-                    self.house, mailing.kind, language, content, label=mailing.key, calendar=manner.calendar
-                )
+                kind = reader.kind or mailing.kind
+                form = build_form(self.house, kind, language, content, label=mailing.key, calendar=calendar)
             except REFUSALS as problem:
                 log.error("form-unfit", mailing=mailing.id, rule=type(problem).__name__)
                 return None

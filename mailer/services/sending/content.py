@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from mailer.db.mailings import Campaign, Mailing
 from mailer.db.people import Topic
-from mailer.db.programme import ReminderRule, Statement, StatementText, Symposium, SymposiumDate
+from mailer.db.programme import ReminderRule, Statement, StatementText, Symposium, SymposiumVersion
 from mailer.messages import templates, words
 from mailer.messages.catalogues import still_open
 from mailer.messages.facts import (
@@ -23,10 +23,13 @@ from mailer.messages.facts import (
     CampaignFacts,
     CancellationFacts,
     ChangeFacts,
+    DateFixedFacts,
     DigestEntry,
     DigestFacts,
     Facts,
+    FollowUpFacts,
     OptInFacts,
+    PostponedFacts,
     RegistrationFacts,
     RegistrationRequestFacts,
     ReminderFacts,
@@ -39,7 +42,23 @@ from mailer.messages.facts import (
 from mailer.messages.slots import expand_placeholders
 from mailer.services.house import House
 from mailer.services.sending.invitation import has_day
-from mailer.vocabulary import EndSource, Frequency, MailingKind, Precision
+from mailer.services.sending.notice import changes, same_time
+from mailer.vocabulary import EndSource, Frequency, MailingKind, Precision, RuleTiming
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader:
+    """What a mail to attendees depends on beside its language: what they were told, and whether they came.
+
+    `kind`: the notice it is to them. `told`: the facts of their last mail, None where nobody knows.
+    `joining`: the way into the room stands in it.
+    """
+
+    kind: MailingKind | None = None
+    told: SymposiumVersion | None = None
+    came: bool | None = None
+    joining: bool = False
+
 
 PLACEHOLDERS = frozenset({"first_name"})
 FALLBACK_LANGUAGE = "en"
@@ -60,11 +79,10 @@ def read_content(
     language: str,
     *,
     symposium: Symposium | None = None,
-    told_generation: int | None = None,
+    reader: Reader | None = None,
     statements: Sequence[int] = (),
-    joining: bool = False,
 ) -> Content:
-    """Everything the mailing says in one language of the frame, to those who were told that date before.
+    """Everything the mailing says in one language of the frame, to readers who know and did the same.
 
     `joining`: it holds the attendee's way into the room.
 
@@ -87,8 +105,9 @@ def read_content(
             return Content(WelcomeFacts(topic_names=(topic_name(_known(topic), language),)), topic)
         case _:
             known = symposium or session.get_one(Symposium, mailing.symposium_id)
-            told = told_generation or known.generation
-            return Content(_symposium_mail(session, house, mailing, known, language, told, joining), topic)
+            return Content(
+                _symposium_mail(session, house, mailing, known, language, reader or Reader()), topic
+            )
 
 
 def topic_name(topic: Topic, language: str) -> str:
@@ -193,16 +212,15 @@ def _symposium_mail(
     mailing: Mailing,
     symposium: Symposium,
     language: str,
-    told_generation: int,
-    joining: bool,
+    reader: Reader,
 ) -> Facts:
     facts = symposium_facts(house, symposium, language)
-    match mailing.kind:
+    match reader.kind or mailing.kind:
         case MailingKind.REGISTRATION_REQUEST:
             return RegistrationRequestFacts(symposia=_asked_for(session, mailing, symposium, language))
         case MailingKind.REGISTRATION_CONFIRMATION:
             promoted = bool(mailing.facts.get("promoted"))
-            return RegistrationFacts(symposium=facts, joining=joining, promoted=promoted)
+            return RegistrationFacts(symposium=facts, joining=reader.joining, promoted=promoted)
         case MailingKind.WAITING_LIST:
             return WaitingListFacts(symposium=_without_calendar(facts))
         case MailingKind.WITHDRAWAL:
@@ -211,11 +229,11 @@ def _symposium_mail(
             )
         case MailingKind.REMINDER:
             rule = session.get_one(ReminderRule, mailing.rule_id)
-            return ReminderFacts(symposium=facts, lead=rule.key)
-        case MailingKind.CHANGE:
-            told = _date_of(session, symposium.id, told_generation)
-            old = _in_words(told.precision, told, language)
-            return ChangeFacts(symposium=facts, old_when=old)
+            return ReminderFacts(symposium=facts, lead=_lead(rule), joining=reader.joining)
+        case MailingKind.CHANGE | MailingKind.DATE_FIXED | MailingKind.POSTPONED as notice:
+            return _notice(notice, reader.told, symposium, facts, language)
+        case MailingKind.FOLLOW_UP:
+            return FollowUpFacts(symposium=facts, came=reader.came, recording_url=symposium.recording_url)
         case MailingKind.CANCELLATION:
             return CancellationFacts(symposium=facts, reason=mailing.facts.get("reason"))
         case _:
@@ -237,12 +255,32 @@ def _without_calendar(facts: SymposiumFacts) -> SymposiumFacts:
     return replace(facts, calendar_url=None, end_assumed=False)
 
 
-def _date_of(session: Session, symposium_id: int, generation: int) -> SymposiumDate:
-    return session.scalars(
-        select(SymposiumDate).where(
-            SymposiumDate.symposium_id == symposium_id, SymposiumDate.generation == generation
-        )
-    ).one()
+def _notice(
+    kind: MailingKind,
+    told: SymposiumVersion | None,
+    symposium: Symposium,
+    facts: SymposiumFacts,
+    language: str,
+) -> Facts:
+    """What differs from what they were told; where nobody knows that, what is true now."""
+    if kind is MailingKind.DATE_FIXED:
+        return DateFixedFacts(symposium=facts)
+    old = _in_words(told.precision, told, language) if told else None
+    if kind is MailingKind.POSTPONED:
+        return PostponedFacts(symposium=facts, old_when=old)
+    if told is None:
+        return ChangeFacts(symposium=facts, told=False)
+    old_when = None if same_time(told, symposium) else old
+    return ChangeFacts(symposium=facts, old_when=old_when, changes=changes(told, symposium, language))
+
+
+def _lead(rule: ReminderRule) -> str | None:
+    """The rule's distance to the start, as "1w", "2d" or "90m"."""
+    if rule.timing is RuleTiming.DAYS_BEFORE and rule.days:
+        return f"{rule.days // 7}w" if rule.days % 7 == 0 else f"{rule.days}d"
+    if rule.timing is RuleTiming.MINUTES_BEFORE:
+        return f"{rule.minutes // 60}h" if rule.minutes % 60 == 0 else f"{rule.minutes}m"
+    return None
 
 
 def symposium_facts(house: House, symposium: Symposium, language: str) -> SymposiumFacts:
@@ -262,7 +300,7 @@ def symposium_facts(house: House, symposium: Symposium, language: str) -> Sympos
     )
 
 
-def _in_words(precision: Precision, moment: Symposium | SymposiumDate, language: str) -> str:
+def _in_words(precision: Precision, moment: Symposium | SymposiumVersion, language: str) -> str:
     day: date | None = moment.day
     return words.in_words(
         precision,
