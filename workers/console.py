@@ -19,12 +19,14 @@ from mailer.cli import (
     lanes,
     mailings,
     proposals,
+    rules,
     sources,
     statements,
     subscribers,
     switches,
     symposia,
     terminal,
+    timeline,
     topics,
 )
 from mailer.wake import Queue
@@ -44,6 +46,8 @@ app.command("stop")(switches.stop)
 app.command("go")(switches.go)
 app.add_typer(statements.statement, name="statement")
 app.add_typer(symposia.symposium, name="symposium")
+app.add_typer(rules.rule, name="rule")
+app.command("timeline")(timeline.show)
 app.add_typer(proposals.proposal, name="proposal")
 app.add_typer(sources.source, name="source")
 app.add_typer(subscribers.subscribers, name="subscribers")

@@ -20,6 +20,7 @@ from mailer.db.seal import SealBroken
 from mailer.ingest.errors import IngestError
 from mailer.keys import KeyRingError
 from mailer.messages.refusal import FormError
+from mailer.messages.rule_words import RuleUnread
 from mailer.messages.slots import UnknownPlaceholder
 from mailer.messages.when import UnknownZone
 from mailer.services.audience.people import UnknownTopic
@@ -30,6 +31,7 @@ from mailer.services.desk.switches import SwitchRefusal
 from mailer.services.house import House, found_house, open_house
 from mailer.services.programme.ingesting import PageHeld
 from mailer.services.programme.proposals import ProposalRefusal
+from mailer.services.programme.rules import RuleRefusal
 from mailer.services.programme.statements import UnknownStatement
 from mailer.services.programme.symposia import SymposiumRefusal, UnknownSymposium
 from mailer.services.sources.registry import SourceRefusal, UnknownSource
@@ -48,6 +50,8 @@ EXPECTED: tuple[type[Exception], ...] = (
     PageHeld,
     ProposalRefusal,
     RelayError,
+    RuleRefusal,
+    RuleUnread,
     SealBroken,
     SettingsError,
     SourceRefusal,
