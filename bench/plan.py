@@ -16,6 +16,7 @@ from bench.database import PostgreSQL, Redis
 from bench.figures import median, ratio
 from bench.floor import Floor, floor
 from bench.plant import Plant, crew, plant
+from bench.programme import PEOPLE, Planning, measure
 from bench.roundtrip import RoundTrip
 from bench.signature import SignatureCost
 from bench.sinks import Server, fast_sink, smtp_sink
@@ -35,10 +36,16 @@ class Programme:
     rounds: int  # corridor runs at each size below a million, each between two floors
     floor_mails: int
     letters: tuple[int, int, int]  # over a distance: lock-step, DATA, BDAT
+    symposia: bool  # whether a thousand symposia are planned, which takes minutes
 
 
 QUICK = Programme(
-    sizes=(10_000, 20_000), headline=20_000, rounds=1, floor_mails=10_000, letters=(600, 4_000, 10_000)
+    sizes=(10_000, 20_000),
+    headline=20_000,
+    rounds=1,
+    floor_mails=10_000,
+    letters=(600, 4_000, 10_000),
+    symposia=False,
 )
 FULL = Programme(
     sizes=(10_000, 100_000, 1_000_000),
@@ -46,6 +53,7 @@ FULL = Programme(
     rounds=3,
     floor_mails=60_000,
     letters=(3_000, 20_000, 60_000),
+    symposia=True,
 )
 
 
@@ -88,6 +96,7 @@ class Results:
     distances: list[RoundTrip] = field(default_factory=list)
     seen: Seen | None = None
     sampled: Seen | None = None
+    planning: Planning | None = None
 
     def size(self, people: int) -> Size | None:
         return next((one for one in self.sizes if one.people == people), None)
@@ -126,6 +135,9 @@ def carry_out(programme: Programme, postgresql: PostgreSQL, redis: Redis) -> Res
         results.distances.append(roundtrip.lock_step(lock_step))
         results.distances.append(roundtrip.data(data))
         results.distances.append(roundtrip.bdat(bdat))
+    if programme.symposia:
+        with _told("a thousand symposia"), plant(postgresql, redis, PEOPLE) as house:
+            results.planning = measure(house.house)
     return results
 
 
