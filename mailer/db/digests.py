@@ -239,7 +239,7 @@ def told_by(session: Session, deliveries: Collection[int], now: datetime) -> dic
     The statements are locked as by the claim of an alert, and the version that is told of is written down:
     so a correction knows who read the older text in a digest.
     """
-    theirs = one_of(session, DigestItem.delivery_id, deliveries)  # type: ignore[arg-type]
+    theirs = one_of(session, DigestItem.delivery_id, deliveries)
     about = session.scalars(select(DigestItem.statement_id).where(theirs).distinct()).all()
     standings = texts.standings(session, about, lock=True)
     session.execute(
@@ -306,7 +306,7 @@ def owe_again(session: Session, deliveries: Collection[int]) -> None:
     """These deliveries will not leave: what they would have told of is for a later digest."""
     session.execute(
         update(DigestItem)
-        .where(one_of(session, DigestItem.delivery_id, deliveries))  # type: ignore[arg-type]
+        .where(one_of(session, DigestItem.delivery_id, deliveries))
         .values(delivery_id=None)
         .execution_options(**_UNFOLDED)
     )

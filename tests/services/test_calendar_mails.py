@@ -15,6 +15,7 @@ from mailer.messages.catalogues import LANGUAGES, end_estimated, still_open
 from mailer.services.house import House
 from mailer.services.programme import places, reminders, symposia
 from mailer.services.programme.dates import Moment, set_moment
+from mailer.services.programme.notices import PAUSE
 from mailer.services.programme.register import Attendee, register
 from mailer.services.sending.traits import TRAITS
 from mailer.vocabulary import MailingKind, Precision, SymposiumState
@@ -71,10 +72,12 @@ def nothing(_house: House, _hands: Hands, _symposium: int) -> None:
 LEAVES: dict[MailingKind, Change] = {
     MailingKind.REGISTRATION_CONFIRMATION: nothing,
     MailingKind.CHANGE: lambda house, hands, symposium: move(house, hands, symposium, noon(date(2024, 3, 1))),
+    MailingKind.DATE_FIXED: lambda house, hands, symposium: move(house, hands, symposium, AT_NOON),
+    MailingKind.POSTPONED: lambda house, hands, symposium: move(house, hands, symposium, MONTH),
     MailingKind.CANCELLATION: call_off,
     MailingKind.WITHDRAWAL: withdraw,
 }
-TAKES_BACK = (MailingKind.CANCELLATION, MailingKind.WITHDRAWAL)
+CANCELS = {MailingKind.CANCELLATION, MailingKind.POSTPONED, MailingKind.WITHDRAWAL}
 
 
 def parts_of(message: EmailMessage) -> list[EmailMessage]:
@@ -129,14 +132,17 @@ def test_each_kind_carries_one_object_twice_in_every_language(
     house: House, server: MailServer, hands: Hands, symposium: int, kind: MailingKind
 ) -> None:
     libical = open_libical()
+    if kind is MailingKind.DATE_FIXED:
+        put(house, hands, symposium, MONTH)
     for language in LANGUAGES:
         join(house, hands, symposium, language)
     if LEAVES[kind] is not nothing:
         hands.work()
         server.mails.clear()
     LEAVES[kind](house, hands, symposium)
+    hands.now += PAUSE
     assert hands.work() == len(LANGUAGES)
-    method = "CANCEL" if kind in TAKES_BACK else "REQUEST"
+    method = "CANCEL" if kind in CANCELS else "REQUEST"
     for taken in server.mails:
         event = event_of(taken, method)
         assert event.attendees == (f"mailto:{taken.recipient}",)
@@ -208,6 +214,7 @@ def test_the_entry_follows_from_the_day_to_the_hour_and_to_the_end(
     hands.work()
     hands.now += timedelta(hours=1)
     move(house, hands, symposium, AT_NOON)
+    hands.now += PAUSE
     hands.work()
     hands.now += timedelta(hours=1)
     call_off(house, hands, symposium)
@@ -272,6 +279,7 @@ def test_a_month_that_becomes_a_day_brings_the_first_request(
     hands.work()
     server.mails.clear()
     move(house, hands, symposium, AT_NOON)
+    hands.now += PAUSE
     assert hands.work() == 1
     assert event_of(server.mails[0], "REQUEST").starts == START
 

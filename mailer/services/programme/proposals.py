@@ -10,9 +10,10 @@ from mailer.db.programme import Proposal, Statement, StatementText, Symposium
 from mailer.services import audit
 from mailer.services.house import House
 from mailer.services.programme import symposia
-from mailer.services.programme.dates import Moment, moment_of, set_moment
+from mailer.services.programme.dates import Moment, moment_of
 from mailer.services.programme.proposing import NOT_LISTED, WAITING
-from mailer.vocabulary import EndSource, Precision, ProposalState, StatementState, SymposiumState
+from mailer.services.programme.symposia import Edit
+from mailer.vocabulary import Precision, ProposalState, StatementState, SymposiumState
 
 
 class ProposalRefusal(Exception):
@@ -113,16 +114,14 @@ def _change_symposium(
     changes = proposal.changes
     if "state" in changes:
         return _call_off(session, house, symposium, actor=actor, now=now)
-    if "title" in changes:
-        symposium.title, symposium.changed_at = changes["title"][1], now
-    if "place" in changes:
-        symposium.place, symposium.changed_at = changes["place"][1], now
-    if "minutes" in changes:
-        symposium.minutes, symposium.end_source = int(changes["minutes"][1]), EndSource.ANNOUNCED
-        symposium.changed_at = now
-    if ("place" in changes or "minutes" in changes) and symposium.state is SymposiumState.ANNOUNCED:
-        symposium.sequence += 1  # calendars must notice
-    notice = _new_date(session, house, symposium, proposal, actor=actor, now=now)
+    moment = moment_with(moment_of(symposium), proposal)
+    new = Edit(
+        title=changes["title"][1] if "title" in changes else None,
+        place=(changes["place"][1] or "") if "place" in changes else None,
+        minutes=int(changes["minutes"][1]) if "minutes" in changes else None,
+        moment=moment if moment != moment_of(symposium) else None,
+    )
+    notice = symposia.edit(session, house, symposium, new, actor=actor, now=now)
     symposium.raw = proposal.raw
     return notice
 
@@ -135,18 +134,6 @@ def _call_off(
         symposium.state, symposium.changed_at = SymposiumState.CANCELLED, now
         return None
     return symposia.call_off(session, house, symposium, reason=None, actor=actor, now=now)
-
-
-def _new_date(
-    session: Session, house: House, symposium: Symposium, proposal: Proposal, *, actor: str, now: datetime
-) -> Mailing | None:
-    moment = moment_with(moment_of(symposium), proposal)
-    if moment == moment_of(symposium):
-        return None
-    if symposium.state is SymposiumState.ANNOUNCED:
-        return symposia.move(session, house, symposium, moment, actor=actor, now=now)
-    set_moment(session, symposium, moment, now)
-    return None
 
 
 def moment_with(old: Moment, proposal: Proposal) -> Moment:

@@ -1,9 +1,8 @@
 """What an attendee's mail holds of time: the calendar object, and the start on their own clock."""
 
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
-from mailer.db.programme import Symposium, SymposiumDate
+from mailer.db.programme import Symposium, SymposiumDate, SymposiumVersion
 from mailer.messages.calendar import Calendar, CalendarEvent, Method, Status, itip
 from mailer.messages.catalogues import end_estimated, same_time, still_open
 from mailer.messages.words import reader_line
@@ -11,16 +10,7 @@ from mailer.services.house import House
 from mailer.vocabulary import EndSource, Precision, SymposiumState
 
 
-@dataclass(frozen=True, kw_only=True)
-class EntryDay:
-    """When an entry stands in somebody's calendar, though the symposium is no longer then."""
-
-    precision: Precision
-    day: date | None
-    starts_at: datetime | None
-
-
-def has_day(moment: Symposium | SymposiumDate | EntryDay) -> bool:
+def has_day(moment: Symposium | SymposiumDate | SymposiumVersion) -> bool:
     """Whether a calendar can hold it: its day is known. A month or less becomes no entry anywhere."""
     return moment.starts_at is not None or (moment.precision is Precision.DATE and moment.day is not None)
 
@@ -32,22 +22,19 @@ def calendar_event(
     sequence: int,
     stamped_at: datetime,
     language: str,
-    stood_on: EntryDay | None = None,
 ) -> CalendarEvent:
     """The symposium as a calendar sees it, with remarks in the language; only for one whose day is known.
 
-    A day without an hour is a whole day, tentative until the hour is announced, and says so. `stood_on`
-    is the date under which it stands in calendars, where that was withdrawn and no other is known.
+    A day without an hour is a whole day, tentative until the hour is announced, and says so.
     """
-    moment = stood_on or symposium
-    starts_at, whole_day = moment.starts_at, moment.starts_at is None
+    starts_at, whole_day = symposium.starts_at, symposium.starts_at is None
     cancelled = symposium.state is SymposiumState.CANCELLED
     return CalendarEvent(
         uid=symposium.uid,
         sequence=sequence,
         dtstamp=stamped_at,
         starts_at=starts_at,
-        day=moment.day if whole_day and has_day(moment) else None,
+        day=symposium.day if whole_day and has_day(symposium) else None,
         ends_at=starts_at + timedelta(minutes=symposium.minutes) if starts_at else None,
         end_assumed=not whole_day and symposium.end_source is EndSource.ASSUMED,
         end_note=end_estimated(language),
@@ -76,12 +63,9 @@ def invitation(
     attendee: str,
     stamped_at: datetime,
     language: str,
-    stood_on: EntryDay | None = None,
 ) -> Calendar:
     """The iTIP object for one attendee: REQUEST, or CANCEL when there is nothing left to come to."""
-    event = calendar_event(
-        house, symposium, sequence=sequence, stamped_at=stamped_at, language=language, stood_on=stood_on
-    )
+    event = calendar_event(house, symposium, sequence=sequence, stamped_at=stamped_at, language=language)
     method = Method.CANCEL if cancelled else Method.REQUEST
     return Calendar(method=method, octets=itip(event, method, attendee=attendee))
 
