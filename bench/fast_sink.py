@@ -4,7 +4,8 @@
 
 It keeps no mail. It remembers return addresses, which carry delivery ids and no
 person, to tell whether one came twice. `XBENCH` answers with what was counted, as
-JSON, and `XBENCH RESET` begins anew. Every dot is answered at once.
+JSON, and `XBENCH RESET` begins anew. After `XBENCH UNTIL 1767225600.0` it counts
+envelopes and mails that come before that moment. Every dot is answered at once.
 """
 
 import asyncio
@@ -30,6 +31,8 @@ class Count:
     bdat: int = 0
     first_at: float = 0.0
     last_at: float = 0.0
+    envelope_at: float = 0.0  # the first MAIL
+    early: int = 0  # envelopes and mails before the moment that was named
 
 
 @dataclass
@@ -40,6 +43,14 @@ class Sink:
     chunking: bool
     count: Count = field(default_factory=Count)
     seen: set[bytes] = field(default_factory=set)
+    until: float = 0.0
+
+    def met(self) -> None:
+        """The first envelope since the last reset, or one before the moment that was named."""
+        now = time.time()
+        if not self.count.envelope_at:
+            self.count.envelope_at = now
+        self.count.early += now < self.until
 
     def took(self, sender: bytes, octets: int) -> None:
         """One more mail."""
@@ -48,16 +59,20 @@ class Sink:
         if not count.mails:
             count.first_at = now
         count.last_at = now
+        count.early += now < self.until
         count.mails += 1
         count.octets += octets
         if sender in self.seen:
             count.twice += 1
         self.seen.add(sender)
 
-    def report(self, reset: bool) -> bytes:
+    def report(self, order: bytes) -> bytes:
+        """What was counted, before the order is obeyed: RESET, UNTIL and a moment, or none."""
         answer = b"250 " + json.dumps(asdict(self.count)).encode() + b"\r\n"
-        if reset:
-            self.count, self.seen = Count(), set()
+        if order.startswith(b"RESET"):
+            self.count, self.seen, self.until = Count(), set(), 0.0
+        elif order.startswith(b"UNTIL"):
+            self.until = float(order.split()[1])
         return answer
 
 
@@ -127,6 +142,8 @@ class Conversation(asyncio.Protocol):
         verb = line[:4].upper()
         if verb == b"MAIL":
             self._sender = line[10 : line.find(b">")]
+            if not self._sink.count.envelope_at or self._sink.until:
+                self._sink.met()
             return b"250 2.1.0 ok\r\n"
         if verb == b"RCPT":
             return b"250 2.1.5 ok\r\n"
@@ -146,7 +163,7 @@ class Conversation(asyncio.Protocol):
         if verb in (b"RSET", b"NOOP"):
             return b"250 2.0.0 ok\r\n"
         if verb == b"XBEN":
-            return self._sink.report(reset=line.upper().endswith(b"RESET"))
+            return self._sink.report(line[7:].upper())
         if verb == b"QUIT":
             self._leaving = True
             return b"221 2.0.0 bye\r\n"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from bench import roundtrip, signature
 from bench.corridor import Run, run
 from bench.database import PostgreSQL, Redis
+from bench.embargo import Opening, opening
 from bench.figures import median, ratio
 from bench.floor import Floor, floor
 from bench.plant import Plant, crew, plant
@@ -36,6 +37,8 @@ class Programme:
     rounds: int  # corridor runs at each size below a million, each between two floors
     floor_mails: int
     letters: tuple[int, int, int]  # over a distance: lock-step, DATA, BDAT
+    armed: int  # the size at which embargoes are measured
+    openings: int  # and how many of them
     symposia: bool  # whether a thousand symposia are planned, which takes minutes
 
 
@@ -45,6 +48,8 @@ QUICK = Programme(
     rounds=1,
     floor_mails=10_000,
     letters=(600, 4_000, 10_000),
+    armed=10_000,
+    openings=1,
     symposia=False,
 )
 FULL = Programme(
@@ -53,6 +58,8 @@ FULL = Programme(
     rounds=3,
     floor_mails=60_000,
     letters=(3_000, 20_000, 60_000),
+    armed=100_000,
+    openings=3,
     symposia=True,
 )
 
@@ -94,6 +101,7 @@ class Results:
     signed: list[Run] = field(default_factory=list)
     signature: SignatureCost | None = None
     distances: list[RoundTrip] = field(default_factory=list)
+    openings: list[Opening] = field(default_factory=list)
     seen: Seen | None = None
     sampled: Seen | None = None
     planning: Planning | None = None
@@ -127,6 +135,8 @@ def carry_out(programme: Programme, postgresql: PostgreSQL, redis: Redis) -> Res
             results.sizes.append(_corridors(programme, house, round(results.letter_octets)))
             if people == programme.sizes[0]:
                 _watched(results, house)
+            if people == programme.armed:
+                _openings(programme, results, house)
             if people == programme.headline:
                 _workers(programme, results, house)
                 _signed(results, house)
@@ -182,6 +192,18 @@ def _watched(results: Results, house: Plant) -> None:
         results.seen = watched_run(house, sink, connections=CONNECTIONS)
         results.sampled = watched_run(house, sink, connections=CONNECTIONS, sample=True)
     _tell(f"  dot to reply: median {results.seen.wait_ms(50) or 0:.2f} ms")
+
+
+def _openings(programme: Programme, results: Results, house: Plant) -> None:
+    """Embargoes with so many people armed, on our sink: it knows when the first envelope came."""
+    with fast_sink() as sink, crew(house, sink.url, connections=CONNECTIONS) as running:
+        for _ in range(programme.openings):
+            found = opening(house, running, sink)
+            results.openings.append(found)
+            _tell(
+                f"  embargo of {found.mails:,}: first envelope after {found.first_envelope * 1000:.1f} ms, "
+                f"first mail after {found.first_mail * 1000:.1f} ms, early {found.early}"
+            )
 
 
 def _workers(programme: Programme, results: Results, house: Plant) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from bench.conditions import Conditions
 from bench.corridor import Run
+from bench.embargo import Opening
 from bench.figures import median, ratio, rounded, shown, table
 from bench.floor import Floor
 from bench.plan import CONNECTIONS, MILLION, Results, Size
@@ -78,6 +79,7 @@ def _of_the_rest(results: Results) -> Figures:
         "dkim_allowed_ratio": ratio(signed, results.signed_allowed),
         "signature_us": results.signature.alone * 1e6 if results.signature else None,
         "start_lag_ms": _lag(results.first),
+        **_of_embargoes(results.openings),
         "p50_ms": seen.wait_ms(50) if seen else None,
         "p99_ms": seen.wait_ms(99) if seen else None,
     }
@@ -184,6 +186,16 @@ def _other_table(results: Results) -> str:
     signed = results.signature
     rows = [
         ("publishing to the first mail at the sink, ms", figures["start_lag_ms"]),
+        (
+            "end of an embargo to its first envelope at the sink, at the latest, ms",
+            figures.get("embargo_envelope_ms"),
+        ),
+        (
+            "end of an embargo to its first mail at the sink, at the latest, ms",
+            figures.get("embargo_first_ms"),
+        ),
+        ("envelopes and mails before the end of their embargo", figures.get("embargo_early")),
+        ("recipients armed for each of those embargoes", figures.get("embargo_armed")),
         ("dot to reply, median, ms", figures["p50_ms"]),
         ("dot to reply, 99th percentile, ms", figures["p99_ms"]),
         ("expanding a million recipients, s", figures["expand_1m_s"]),
@@ -200,6 +212,20 @@ def _other_table(results: Results) -> str:
         ("signed rate by the allowed one", figures["dkim_allowed_ratio"]),
     ]
     return table(("also", "figure"), [(name, shown(value)) for name, value in rows])
+
+
+def _of_embargoes(openings: Sequence[Opening]) -> Figures:
+    """The latest of all openings, not the median: each embargo has one end."""
+    if not openings:
+        return {}
+    return {
+        "embargo_first_ms": max(one.first_mail for one in openings) * 1000,
+        "embargo_envelope_ms": max(one.first_envelope for one in openings) * 1000,
+        "embargo_envelope_earliest_ms": min(one.first_envelope for one in openings) * 1000,
+        "embargo_early": sum(one.early for one in openings),
+        "embargo_armed": openings[0].mails,
+        "embargo_openings": len(openings),
+    }
 
 
 def _lag(runs: Iterable[Run]) -> float | None:

@@ -94,9 +94,18 @@ def proxy(to: int, *, one_way: float) -> Iterator[Server]:
 
 def counted(sink: Server, *, reset: bool = False) -> Count:
     """What our sink took since the last reset."""
+    return _ordered(sink, b"XBENCH RESET\r\n" if reset else b"XBENCH\r\n")
+
+
+def nothing_before(sink: Server, moment: float) -> None:
+    """From now on it counts what comes before that moment (seconds since 1970)."""
+    _ordered(sink, b"XBENCH UNTIL %f\r\n" % moment)
+
+
+def _ordered(sink: Server, order: bytes) -> Count:
     with socket.create_connection(("127.0.0.1", sink.port), timeout=30) as connection:
         stream = connection.makefile("rwb")
         stream.readline()
-        stream.write(b"XBENCH RESET\r\n" if reset else b"XBENCH\r\n")
+        stream.write(order)
         stream.flush()
         return Count(**json.loads(stream.readline()[4:]))

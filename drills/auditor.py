@@ -65,6 +65,7 @@ class Findings:
 class Arrival:
     """One accepted mail, from the sink's log."""
 
+    began: datetime
     at: datetime
     message: str
     date: str
@@ -117,8 +118,9 @@ class Audit:
             if number is None:
                 self._broken.append("I1 a mail that is no delivery's")
                 continue
-            at = datetime.fromtimestamp(entry["at"]).astimezone()
-            found[number].append(Arrival(at, entry["message"], entry["date"], entry["to_is_recipient"]))
+            began, at = (datetime.fromtimestamp(entry[name]).astimezone() for name in ("began", "at"))
+            arrival = Arrival(began, at, entry["message"], entry["date"], entry["to_is_recipient"])
+            found[number].append(arrival)
         return found
 
     def _repeats(self, row: "Row[Any]", arrivals: list[Arrival]) -> int:
@@ -145,8 +147,8 @@ class Audit:
         self._check_identity(row, arrivals)
         if any(one.at > row.not_after + SLACK for one in arrivals):
             self._broken.append("I5 a mail after its time")
-        if any(one.at < row.opens_at for one in arrivals):
-            self._broken.append("I5 a mail before its time")
+        if any(one.began < row.opens_at for one in arrivals):
+            self._broken.append("I5 an envelope before its time")
         left = row.subscription == "unsubscribed" and row.claimed_at is not None
         if left and row.claimed_at > row.changed_at + SLACK and arrivals[-1].at > row.claimed_at:
             self._broken.append("I4 a mail claimed after its reader had left")

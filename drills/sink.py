@@ -67,12 +67,15 @@ class Sink:
             time.sleep(0.05)
             os.fdatasync(self._log)
 
-    def accept(self, sender: bytes, recipient: bytes, data: bytes, came_at: float) -> None:
+    def accept(
+        self, sender: bytes, recipient: bytes, data: bytes, *, began_at: float, came_at: float
+    ) -> None:
         """Write a mail down. What is here was accepted, whatever becomes of the reply."""
         head = data.partition(b"\r\n\r\n")[0] + b"\r\n"
         found = {name: pattern.search(head) for name, pattern in _HEADER.items()}
         values = {name: match[1] if match else b"" for name, match in found.items()}
         entry = {
+            "began": began_at,
             "at": came_at,
             "sender": digest(sender),
             "message": digest(values[b"message-id"]),
@@ -112,6 +115,7 @@ class Visit(asyncio.Protocol):
         self._out = bytearray()
         self._counts: dict[int, Count] = {}
         self._sender: bytes | None = None
+        self._began = 0.0  # when the envelope of this mail did
         self._recipient: bytes | None = None
         self._spoilt = False  # a BDAT was refused: only RSET helps (RFC 3030)
         self._chunks = bytearray()
@@ -307,6 +311,7 @@ class Visit(asyncio.Protocol):
             await self._reply("mail", "503 5.5.1 nested MAIL")
         elif await self._reply("mail", "250 2.1.0 ok"):
             self._sender = line.partition(b"<")[2].partition(b">")[0]
+            self._began = time.time()
 
     async def _rcpt(self, line: bytes) -> None:
         recipient = line.partition(b"<")[2].partition(b">")[0]
@@ -367,7 +372,9 @@ class Visit(asyncio.Protocol):
             rule.act is Act.LEAVE or (rule.act is Act.SAY and rule.text[:1] in ("4", "5"))
         )
         if not refused:
-            self._sink.accept(self._sender or b"", self._recipient or b"", body, came_at)
+            self._sink.accept(
+                self._sender or b"", self._recipient or b"", body, began_at=self._began, came_at=came_at
+            )
         self._clear()
         if rule is None:
             self._out += b"250 2.0.0 accepted\r\n"

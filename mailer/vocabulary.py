@@ -13,6 +13,9 @@ class MailingKind(StrEnum):
     STATEMENT_ALERT = "statement_alert"
     DIGEST = "digest"
     REGISTRATION_REQUEST = "registration_request"
+    CORRECTION = "correction"
+    RETRACTION = "retraction"
+    TRANSLATION = "translation"
     REGISTRATION_CONFIRMATION = "registration_confirmation"
     WAITING_LIST = "waiting_list"
     WITHDRAWAL = "withdrawal"
@@ -70,6 +73,10 @@ class SkipReason(StrEnum):
     DATE_MOVED = "date_moved"
     SYMPOSIUM_CANCELLED = "symposium_cancelled"
     MAILING_CANCELLED = "mailing_cancelled"
+    AWAITING_TRANSLATION = "awaiting_translation"  # of a row that waits: it is not lost
+    CORRECTED = "corrected"
+    RETRACTED = "retracted"
+    EMBARGO_DROPPED = "embargo_dropped"
     ALREADY_TOLD = "already_told"
     NOTHING_CHANGED = "nothing_changed"
     NOTHING_LEFT = "nothing_left"
@@ -178,7 +185,46 @@ LIFTABLE = frozenset({SuppressionReason.UNSUBSCRIBE_ALL, SuppressionReason.ERASE
 
 class StatementState(StrEnum):
     DRAFT = "draft"
+    IN_REVIEW = "in_review"
+    SCHEDULED = "scheduled"  # under embargo: public from the embargo's moment on
     PUBLISHED = "published"
+    RETRACTED = "retracted"
+
+
+class TextState(StrEnum):
+    """How far a statement's text in one language is. Only draft and ready are stored, the rest is seen."""
+
+    MISSING = "missing"
+    DRAFT = "draft"
+    READY = "ready"
+    STALE = "stale"  # a correction has left it behind
+
+
+class CorrectionKind(StrEnum):
+    CORRECTION = "correction"
+    RETRACTION = "retraction"
+
+
+class CorrectionState(StrEnum):
+    DRAFT = "draft"
+    SETTLING = "settling"  # announced: nothing older leaves, and what is on the wire is awaited
+    DONE = "done"
+
+
+class EmbargoHold(StrEnum):
+    """Why an embargo does not open by itself: a person has to look first."""
+
+    ASKED = "asked"  # somebody wants to move or drop it, and a second person has not decided yet
+    TZDATA = "tzdata"  # the world's clocks changed: its wall time is another instant now
+    EDITED = "edited"  # the text is not the approved one any more
+
+
+class EmbargoWish(StrEnum):
+    """What may become of an embargo before its time; each needs approval."""
+
+    LIFT = "lift"
+    MOVE = "move"
+    DROP = "drop"
 
 
 class SymposiumState(StrEnum):

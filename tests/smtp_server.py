@@ -1,5 +1,6 @@
 """A real SMTP server for tests: it keeps what it takes, and can be told to answer otherwise."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from email import message_from_bytes, policy
@@ -35,10 +36,15 @@ class _FreePort(Controller):
 
 
 class MailServer:
-    """Use as a context manager; `mails` is what has been accepted, in order."""
+    """Use as a context manager; `mails` is what has been accepted, in order.
+
+    `greeted` and `envelopes` are when somebody said EHLO and MAIL, in seconds since 1970.
+    """
 
     def __init__(self) -> None:
         self.mails: list[Taken] = []
+        self.greeted: list[float] = []
+        self.envelopes: list[float] = []
         self.reply_to_recipient: Callable[[str], str | None] = lambda _recipient: None
         self.reply_to_data: Callable[[str], str | None] = lambda _recipient: None
         self._controller = _FreePort(_Handler(self), hostname="127.0.0.1", port=0, enable_SMTPUTF8=True)
@@ -63,6 +69,21 @@ class MailServer:
 class _Handler:
     def __init__(self, server: MailServer) -> None:
         self._server = server
+
+    async def handle_EHLO(
+        self, _smtp: SMTP, session: Any, _envelope: Any, hostname: str, responses: list[str]
+    ) -> list[str]:
+        session.host_name = hostname
+        self._server.greeted.append(time.time())
+        return responses
+
+    async def handle_MAIL(
+        self, _smtp: SMTP, _session: Any, envelope: Any, address: str, options: list[str]
+    ) -> str:
+        self._server.envelopes.append(time.time())
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 2.1.0 OK"
 
     async def handle_RCPT(
         self, _smtp: SMTP, _session: Any, envelope: Any, address: str, _options: list[str]

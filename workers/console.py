@@ -12,19 +12,23 @@ import typer
 
 from mailer import settings
 from mailer.cli import (
+    api_tokens,
     campaigns,
     database,
+    embargoes,
+    entering,
     incidents,
     ingest,
     lanes,
     mailings,
     proposals,
+    registrations,
     rules,
     sources,
-    statements,
     subscribers,
     switches,
     symposia,
+    symposium_facts,
     terminal,
     timeline,
     topics,
@@ -39,13 +43,23 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command("ingest")(ingest.ingest)
+embargoes.statement.command("add")(entering.add_statement)
+symposia.symposium.command("add")(entering.add_symposium)
 app.command("migrate")(database.migrate)
 app.command("health")(database.health)
 app.command("audit")(topics.audit)
 app.command("stop")(switches.stop)
 app.command("go")(switches.go)
-app.add_typer(statements.statement, name="statement")
+app.add_typer(embargoes.statement, name="statement")
 app.add_typer(symposia.symposium, name="symposium")
+symposia.symposium.command("set")(symposium_facts.set_)
+symposia.symposium.add_typer(symposium_facts.question, name="question")
+symposia.symposium.command("registrations")(registrations.registrations)
+symposia.symposium.command("withdraw")(registrations.withdraw)
+symposia.symposium.command("import")(registrations.import_)
+symposia.symposium.command("attendance")(registrations.attendance)
+symposia.symposium.command("join-link")(registrations.join_link)
+app.add_typer(api_tokens.api_token, name="api-token")
 app.add_typer(rules.rule, name="rule")
 app.command("timeline")(timeline.show)
 app.add_typer(proposals.proposal, name="proposal")

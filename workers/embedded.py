@@ -147,10 +147,12 @@ def _worker() -> Iterator[None]:
     ]
     for thread in threads:
         thread.start()
+    tasks.alarm.start()
     try:
         yield
     finally:
         tasks.stopping.set()
+        tasks.alarm.stop()
         beat.stop(wait=True)
         tasks.sender.close()
         controller.stop()

@@ -68,8 +68,11 @@ def worker(queues: frozenset[Queue]) -> None:
             loglevel="WARNING",
             hostname=f"{name}@%h",
         )
+        if Queue.SEND in queues:
+            tasks.alarm.start()
         controller.start()
         _end_undisturbed()
+        tasks.alarm.stop()
         tasks.sender.close()
 
 

@@ -3,9 +3,11 @@
 A hint may come ten times at once, an hour late, or never; the service makes it harmless.
 """
 
+import os
 import threading
 import time
 from collections.abc import Sequence
+from datetime import datetime
 
 import structlog
 from celery import Celery
@@ -14,12 +16,14 @@ from celery.signals import worker_shutting_down
 from mailer import failpoints, wake
 from mailer.services.house import House, open_house
 from mailer.services.programme import digests, places, reminders, symposia
+from mailer.services.registration import details, limits
 from mailer.services.sending.audit_books import audit
 from mailer.services.sending.compose import Composer
 from mailer.services.sending.departure import open_engine, relays_of
 from mailer.services.sending.dispatch import Dispatcher
 from mailer.services.sending.doubt import resolve_doubt
 from mailer.services.sending.expand import expand_mailing
+from mailer.services.sending.gate import EmbargoGate
 from mailer.services.sending.relay_lanes import know_lanes
 from mailer.services.sending.shares import Shares
 from mailer.services.sending.sweep import journal_folder, sweep, worker_name
@@ -29,10 +33,12 @@ from mailer.smtp.journal import Journal
 from mailer.smtp.letter import boottime
 from mailer.smtp.relay import Relay
 from mailer.wake import Task
+from workers.alarm import Alarm
 from workers.clock import clock
 
 log = structlog.get_logger()
 stopping = threading.Event()
+MACHINE = os.uname().nodename[:24]
 
 
 class _Process:
@@ -56,6 +62,11 @@ def use(house: House) -> House:
     return house
 
 
+def forget() -> None:
+    """Work for no house any more; the next task opens one."""
+    _Process.house = None
+
+
 class Sender:
     """The one dispatcher of this process: whoever asks while it sends makes it look once more."""
 
@@ -76,6 +87,31 @@ class Sender:
             if stopping.is_set():
                 break
         return sent
+
+    def at_once(self) -> int:
+        """Send what falls due this very moment, also when the dispatcher has enough to do."""
+        dispatcher = self._dispatcher
+        if dispatcher is not None:
+            dispatcher.urge()
+        return self.send_due()
+
+    def prepare(self, moment: datetime) -> None:
+        """Prepare for an embargo that ends then: at once, or in the next round of the run that is on."""
+        if not self._busy.acquire(blocking=False):
+            if self._dispatcher is not None:
+                self._dispatcher.foresee(moment)
+            return
+        try:
+            self._ready().prepare(moment)
+        finally:
+            self._busy.release()
+        if self._again.is_set() and not stopping.is_set():  # somebody asked meanwhile
+            self.send_due()
+
+    def keep_warm(self) -> None:
+        """Open again what was closed of the connections that wait for an embargo's end."""
+        if self._dispatcher is not None:
+            self._dispatcher.engine.warm()
 
     def close(self) -> None:
         """Say QUIT to the relay; whatever is on its way is awaited first."""
@@ -110,6 +146,7 @@ def new_dispatcher(house: House) -> Dispatcher:
         worker=worker,
         clock=clock,
         way_out=WayOut.by(house, relays, shares),
+        gate=EmbargoGate(MACHINE, clock.read),
     )
 
 
@@ -123,7 +160,11 @@ def refuse_failpoints(relays: Sequence[Relay]) -> None:
 
 def send_due() -> None:
     house()  # a clock that follows the database asks it now and then
+    alarm.look()  # whatever was hinted at, it may be an embargo that was set or moved
     sender.send_due()
+
+
+alarm = Alarm(house, sender, clock, MACHINE)
 
 
 def expand(mailing_id: int) -> None:
@@ -137,6 +178,9 @@ def plan_reminders() -> None:
     with house().database.write() as session:
         reminders.plan_all(session, house(), clock())
     places.move_up_everywhere(house(), clock())
+    with house().database.write() as session:
+        details.forget(session, clock())
+        limits.forget(session, clock())
 
 
 def plan_digests() -> None:

@@ -29,7 +29,19 @@ class Fault:
 
 def table() -> tuple[Fault, ...]:
     """Every fault there is, in the order of the printed table."""
-    from drills.faults import broker, clock, database, desk, disk, kills, letters, orderly, relay, zombie
+    from drills.faults import (
+        broker,
+        clock,
+        database,
+        desk,
+        disk,
+        embargo,
+        kills,
+        letters,
+        orderly,
+        relay,
+        zombie,
+    )
 
     rooms: Iterable[tuple[Fault, ...]] = (
         kills.FAULTS,
@@ -41,6 +53,7 @@ def table() -> tuple[Fault, ...]:
         clock.FAULTS,
         disk.FAULTS,
         desk.FAULTS,
+        embargo.FAULTS,
         letters.FAULTS,
     )
     return tuple(fault for room in rooms for fault in room)

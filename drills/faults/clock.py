@@ -8,7 +8,8 @@ from drills.run import SERVICES, Allowed, Run
 _PLACES = ("/usr/lib/*/faketime/libfaketimeMT.so.1", "/usr/local/lib/faketime/libfaketimeMT.so.1")
 
 
-def _library() -> str:
+def library() -> str:
+    """Where libfaketime is; NotHere when it is not installed."""
     found = [path for place in _PLACES for path in Path("/").glob(place[1:])]
     if not found:
         raise NotHere("libfaketime is not installed; install Debian's libfaketime")
@@ -18,7 +19,7 @@ def _library() -> str:
 def _off_by(hours: int, *services: str) -> Play:
     def play(run: Run) -> Allowed:
         false = {
-            "LD_PRELOAD": _library(),
+            "LD_PRELOAD": library(),
             "FAKETIME": f"{hours:+d}h",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",  # a clock step leaves the monotonic clock alone
         }

@@ -80,7 +80,7 @@ def _too_late(run: Run) -> Allowed:
     return Allowed()
 
 
-def _embargo(run: Run) -> Allowed:
+def _undo_window(run: Run) -> Allowed:
     """Nothing before the undo window is over, however often somebody hints."""
     run.start()
     run.publish()
@@ -97,5 +97,5 @@ FAULTS = (
     Fault(name="cancelled", play=_cancelled),
     Fault(name="readers leave", play=_leaving),
     Fault(name="out of time", play=_too_late),
-    Fault(name="embargo", play=_embargo),
+    Fault(name="undo window", play=_undo_window),
 )

@@ -8,7 +8,7 @@ import typer
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from mailer.cli import terminal, undo
+from mailer.cli import files, terminal, undo
 from mailer.db.mailings import Campaign, Mailing
 from mailer.services.desk import campaigns
 from mailer.services.desk.trial import send_test
@@ -19,7 +19,6 @@ campaign = typer.Typer(help="Campaigns: one-off mails to a topic, or to a part o
 Key = Annotated[str, typer.Argument(help="The campaign's short name, such as spring-appeal.")]
 Language = Annotated[str, typer.Option(help="Language of the mail's frame.")]
 
-LARGEST_FILE = 1_000_000  # octets
 LONGEST_WINDOW = 48.0  # hours; a campaign lives three days, and the last mails need time for their tries
 
 
@@ -50,7 +49,7 @@ def draft(
     part: Annotated[ReceiptPart | None, typer.Option(help="Which part of that mailing's receipt.")] = None,
 ) -> None:
     """Store a draft, or change the one with this name."""
-    body = _read(file)
+    body = files.read_text(file)
     house = terminal.house()
     with house.database.write() as session:
         campaigns.draft(
@@ -65,17 +64,6 @@ def draft(
             part=part,
         )
     terminal.say(f"Stored. Look at it with: mailer campaign preview {key}")
-
-
-def _read(file: Path) -> str:
-    try:
-        if file.stat().st_size > LARGEST_FILE:
-            terminal.fail(f"{file} is larger than 1 MB. A mail must stay under 100 kB; shorten it.")
-        return file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        terminal.fail(f"{file} is not UTF-8 text. Save it as UTF-8 and try again.")
-    except OSError as error:
-        terminal.fail(f"{file} cannot be read ({error.strerror}). Check the path.")
 
 
 @campaign.command("preview")

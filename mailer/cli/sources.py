@@ -67,14 +67,24 @@ def list_(
     """All watched sources, with what is wrong with them."""
     with terminal.house().database.read() as session:
         found = registry.all_sources(session)
+        held = registry.held_counts(session, terminal.now().date())
     if as_json:
-        terminal.as_json([_summary(one) for one in found])
+        terminal.as_json([{**_summary(one), "held": held.get(one.id, 0)} for one in found])
         return
     rows = [
-        (one.name, _kind(one), _every(one), one.state.value, _time(one.checked_at), _wrong(one), one.url)
+        (
+            one.name,
+            _kind(one),
+            _every(one),
+            one.state.value,
+            _time(one.checked_at),
+            str(held.get(one.id, "")),
+            _wrong(one),
+            one.url,
+        )
         for one in found
     ]
-    columns = ("name", "kind", "every", "state", "last read (UTC)", "wrong", "address")
+    columns = ("name", "kind", "every", "state", "last read (UTC)", "held", "wrong", "address")
     terminal.table("Sources", columns, rows)
 
 

@@ -16,13 +16,13 @@ from mailer.cli.timeline import say_preview
 from mailer.db.mailings import Mailing
 from mailer.db.programme import Symposium
 from mailer.messages import rule_words, when
-from mailer.services.programme import symposia
+from mailer.services.programme import places, symposia
 from mailer.services.programme.dates import Moment, moment_of
 from mailer.services.programme.facts import facts_of
 from mailer.services.programme.preview import preview as look_ahead
 from mailer.services.programme.register import Attendee, register
 from mailer.services.programme.symposia import Edit
-from mailer.vocabulary import Precision
+from mailer.vocabulary import Precision, RegistrationState
 
 symposium = typer.Typer(help="Symposia: everything follows when one moves.", no_args_is_help=True)
 
@@ -79,6 +79,23 @@ def show(which: Which) -> None:
             "state": one.state.value,
             "generation": one.generation,
             "sequence": one.sequence,
+            "duration": f"{one.minutes} minutes, {one.end_source.value}",
+            "speakers": one.speakers,
+            "languages": one.languages,
+            "place": one.place,
+            "online": one.online,
+            "join_link": "set" if one.room else None,
+            "capacity": one.capacity,
+            "waiting_list": one.waiting_list,
+            "registration_window": one.registration_window,
+            "register_url": one.register_url,
+            "asks_access": one.asks_access,
+            "form": one.form_fields,
+            "registered": {
+                state.value: count
+                for state in RegistrationState
+                if (count := places.count(session, one, state))
+            },
             "sources": one.sources,
             "questions": one.questions,
             "raw": one.raw,
@@ -258,14 +275,12 @@ def register_(
     """Register an attendee; the confirmation with the invitation goes out at once."""
     if zone is not None:
         when.zone_named(zone)
-    attendee = Attendee(
-        address=wire_address(address), name=name, languages=tuple(language or ("en",)), zone=zone
-    )
+    attendee = Attendee(address=wire_address(address), name=name, languages=tuple(language or ()), zone=zone)
     house = terminal.house()
     with house.database.write() as session:
         registration = register(session, house, symposia.find(session, which), attendee, terminal.now())
-        number = registration.id
-    terminal.say(f"Registered as number {number}.")
+        number, waits = registration.id, registration.state is RegistrationState.WAITING
+    terminal.say(f"{'On the waiting list' if waits else 'Registered'} as number {number}.")
 
 
 def _moment(

@@ -21,19 +21,27 @@ from mailer.ingest.errors import IngestError
 from mailer.keys import KeyRingError
 from mailer.messages.refusal import FormError
 from mailer.messages.rule_words import RuleUnread
-from mailer.messages.slots import UnknownPlaceholder
+from mailer.messages.slots import MarkerInText, UnknownPlaceholder
 from mailer.messages.when import UnknownZone
 from mailer.services.audience.people import UnknownTopic
 from mailer.services.desk.campaigns import CampaignRefusal, UnknownCampaign
+from mailer.services.desk.four_eyes import SameEyes
 from mailer.services.desk.lanes import LaneRefusal, UnknownLane
 from mailer.services.desk.mailings import MailingRefusal, UnknownMailing
 from mailer.services.desk.switches import SwitchRefusal
 from mailer.services.house import House, found_house, open_house
+from mailer.services.programme.embargo import EmbargoRefusal
+from mailer.services.programme.entering import EntryRefusal
 from mailer.services.programme.ingesting import PageHeld
 from mailer.services.programme.proposals import ProposalRefusal
+from mailer.services.programme.refusals import StatementRefusal, UnknownStatement
+from mailer.services.programme.review import ReviewRefusal
 from mailer.services.programme.rules import RuleRefusal
-from mailer.services.programme.statements import UnknownStatement
+from mailer.services.programme.statements import PublishRefusal
 from mailer.services.programme.symposia import SymposiumRefusal, UnknownSymposium
+from mailer.services.registration.api_tokens import TokenRefusal
+from mailer.services.registration.roll import TooLong
+from mailer.services.sending.embargo_time import TimeRefusal
 from mailer.services.sources.registry import SourceRefusal, UnknownSource
 from mailer.settings import Settings, SettingsError, current
 from mailer.smtp.relay import RelayError
@@ -42,21 +50,31 @@ EXPECTED: tuple[type[Exception], ...] = (
     AddressError,
     CampaignRefusal,
     DatabaseVersionError,
+    EntryRefusal,
+    EmbargoRefusal,
     FormError,
     IngestError,
     KeyRingError,
     LaneRefusal,
     MailingRefusal,
+    MarkerInText,
     PageHeld,
     ProposalRefusal,
+    PublishRefusal,
     RelayError,
+    ReviewRefusal,
+    SameEyes,
     RuleRefusal,
     RuleUnread,
     SealBroken,
     SettingsError,
     SourceRefusal,
+    StatementRefusal,
     SwitchRefusal,
     SymposiumRefusal,
+    TokenRefusal,
+    TooLong,
+    TimeRefusal,
     UnknownCampaign,
     UnknownLane,
     UnknownMailing,

@@ -78,13 +78,15 @@ class Turn:
 class Slot:
     """When the rows of one expansion fall due and until when they may be sent (UTC).
 
-    `spread`: they fall due one after another over so long a window, each person at a place of their own.
-    `zones`: readers whose zone has another turn than the rest.
+    `dated`: their mails' Date, when it is not now: under an embargo its moment. `spread`: they fall due one
+    after another over so long a window, each person at a place of their own. `zones`: readers whose zone has
+    another turn than the rest.
     """
 
     now: datetime
     due_at: datetime
     not_after: datetime
+    dated: datetime | None = None
     superseded: bool = False
     spread: timedelta = timedelta(0)
     zones: Mapping[str, Turn] = field(default_factory=dict)
@@ -220,7 +222,7 @@ def rows(mailing: Mailing, slot: Slot, reason: Any, *, registration_id: Any) -> 
         literal(mailing.rank).label("rank"),
         state.label("state"),
         cast(reason, Delivery.reason.type).label("reason"),
-        literal(slot.now, Instant).label("created_at"),
+        literal(slot.dated or slot.now, Instant).label("created_at"),
         _due_at(slot).label("due_at"),
         by_zone(slot, READER_ZONE, lambda turn: literal(turn.not_after, Instant)).label("not_after"),
         literal(0).label("attempts"),

@@ -41,7 +41,9 @@ MOVES: dict[DeliveryState, frozenset[DeliveryState]] = {
     _D.SENT: frozenset({_D.BOUNCED, _D.COMPLAINED}),
     _D.FAILED: frozenset({_D.PENDING}),  # a person may try again
     _D.SKIPPED: frozenset({_D.PENDING}),  # an attendee is back in the reminders, or what overtook one is gone
-    _D.CANCELLED: frozenset({_D.PENDING}),  # the symposium is back on this row's date, or its rule is back
+    _D.CANCELLED: frozenset(
+        {_D.PENDING}
+    ),  # the symposium is back on this date, its rule is back, a new embargo
     _D.EXPIRED: frozenset(),
     _D.BOUNCED: frozenset({_D.COMPLAINED}),
     _D.COMPLAINED: frozenset(),
@@ -103,9 +105,14 @@ class Mailing(Base):
     due_at: Mapped[datetime] = mapped_column(Instant)
     expires_at: Mapped[datetime] = mapped_column(Instant)  # nothing is sent after
     spread_seconds: Mapped[int] = mapped_column(default=0)  # its rows fall due over so long a window
+    embargo_at: Mapped[datetime | None] = mapped_column(Instant)  # and the Date of its rows
     created_at: Mapped[datetime] = mapped_column(Instant)
     expanded_at: Mapped[datetime | None] = mapped_column(Instant)
     finished_at: Mapped[datetime | None] = mapped_column(Instant)
+
+
+_embargoed = Mailing.embargo_at.is_not(None)
+Index("ix_mailings_embargo", Mailing.embargo_at, postgresql_where=_embargoed, sqlite_where=_embargoed)
 
 
 class Delivery(Base):
@@ -137,6 +144,8 @@ class Delivery(Base):
     attempts: Mapped[int] = mapped_column(SmallInteger, default=0)
     fence: Mapped[int | None] = mapped_column(BigId)  # the claim that holds or last held it
     settled_at: Mapped[datetime | None] = mapped_column(Instant)
+    version: Mapped[int | None] = mapped_column(SmallInteger)  # which text of the statement the last
+    language: Mapped[str | None] = mapped_column(String(16))  # claim gave it; who has which is a query
 
 
 def _partial(name: str, condition: ColumnElement[bool], *columns: Any) -> None:

@@ -68,13 +68,13 @@ def urgent(session: Session, *, now: datetime, limit: int, closed: Collection[in
     return sorted(found, key=lambda one: (one.rank, one.not_after, one.id))
 
 
-def bulk_mailings(session: Session, now: datetime) -> list[tuple[int, int]]:
-    """(rank, id) of the bulk mailings that have something due."""
+def bulk_mailings(session: Session, now: datetime) -> list[tuple[int, int, bool]]:
+    """(rank, id, was it under an embargo) of the bulk mailings that have something due."""
     waiting = exists().where(
         Delivery.mailing_id == Mailing.id, Delivery.state.in_(WAITING), Delivery.due_at <= now
     )
     statement = (
-        select(Mailing.rank, Mailing.id)
+        select(Mailing.rank, Mailing.id, Mailing.embargo_at.is_not(None))
         .where(
             Mailing.state.in_(CLAIMABLE),
             Mailing.rank >= BULK_RANK,
@@ -84,7 +84,7 @@ def bulk_mailings(session: Session, now: datetime) -> list[tuple[int, int]]:
         )
         .order_by(Mailing.rank, Mailing.id)
     )
-    return [(rank, mailing_id) for rank, mailing_id in session.execute(statement)]
+    return [(rank, mailing_id, bool(under)) for rank, mailing_id, under in session.execute(statement)]
 
 
 def of_mailing(
@@ -176,9 +176,19 @@ def open_claim(session: Session, *, worker: str, now: datetime, leased_until: da
     return claim.id
 
 
-def take(session: Session, ids: Sequence[int], fence: int) -> None:
-    """Mark locked deliveries as claimed under the fence."""
-    _change(session, ids, {"state": DeliveryState.CLAIMED, "fence": fence, "attempts": Delivery.attempts + 1})
+def take(
+    session: Session,
+    ids: Sequence[int],
+    fence: int,
+    *,
+    version: int | None = None,
+    language: str | None = None,
+) -> None:
+    """Mark locked deliveries as claimed under the fence, with the statement's text that they get."""
+    values = {"state": DeliveryState.CLAIMED, "fence": fence, "attempts": Delivery.attempts + 1}
+    if language is not None:
+        values |= {"version": version, "language": language}
+    _change(session, ids, values)
 
 
 def leave_out(session: Session, ids: Sequence[int], state: DeliveryState, reason: str, now: datetime) -> None:

@@ -7,13 +7,15 @@ derived from them and kept with the tzdata version that derived it.
 import uuid
 from datetime import date, datetime, time
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, LargeBinary, SmallInteger, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 from sqlalchemy.types import JSON
 
 from mailer.db.base import Base, BigId, Instant, JsonObject, word
 from mailer.vocabulary import (
     Attendance,
+    CorrectionKind,
+    CorrectionState,
     EndSource,
     Medium,
     Precision,
@@ -23,11 +25,15 @@ from mailer.vocabulary import (
     RuleTiming,
     StatementState,
     SymposiumState,
+    TextState,
 )
 
 
 class Statement(Base):
-    """A public statement. `key` is what ingest knows it by; its texts are versions per language."""
+    """A public statement. `key` is what ingest knows it by; its texts are versions per language.
+
+    `version` is the one that holds now: corrections raise it, and a text of an earlier one is never sent.
+    """
 
     __tablename__ = "statements"
 
@@ -38,8 +44,13 @@ class Statement(Base):
     language: Mapped[str] = mapped_column(String(16))
     dated: Mapped[date]
     url: Mapped[str | None] = mapped_column(Text)
+    version: Mapped[int] = mapped_column(SmallInteger, default=1)
+    holds: Mapped[list[str]] = mapped_column(JSON, default=list)  # languages whose readers wait for theirs
     created_at: Mapped[datetime] = mapped_column(Instant)
     published_at: Mapped[datetime | None] = mapped_column(Instant)
+    review_asked_by: Mapped[str | None] = mapped_column(String(64))
+    approved_by: Mapped[str | None] = mapped_column(String(64))
+    approved_digest: Mapped[bytes | None] = mapped_column(LargeBinary(32))  # of the texts that were approved
 
     texts: Mapped[list["StatementText"]] = relationship(
         back_populates="statement", order_by="StatementText.version"
@@ -47,7 +58,7 @@ class Statement(Base):
 
 
 class StatementText(Base):
-    """One version of a statement in one language, as Markdown. Versions only grow."""
+    """One version of a statement in one language, as Markdown. A translation has its original's number."""
 
     __tablename__ = "statement_texts"
     __table_args__ = (UniqueConstraint("statement_id", "language", "version"),)
@@ -58,9 +69,35 @@ class StatementText(Base):
     version: Mapped[int] = mapped_column(default=1)
     title: Mapped[str] = mapped_column(Text)
     body: Mapped[str] = mapped_column(Text)
+    state: Mapped[TextState] = mapped_column(word(TextState), default=TextState.READY)
     created_at: Mapped[datetime] = mapped_column(Instant)
 
     statement: Mapped[Statement] = relationship(back_populates="texts")
+
+
+class Correction(Base):
+    """What was wrong with a published statement and what is right, or why it is taken back.
+
+    `words` holds, per language, `wrong` and `right`, or `reason`. `paused` are the mailings that its
+    announcement has paused and that go on once it is done.
+    """
+
+    __tablename__ = "corrections"
+    __table_args__ = (UniqueConstraint("statement_id", "number"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    statement_id: Mapped[int] = mapped_column(ForeignKey("statements.id"))
+    number: Mapped[int] = mapped_column(SmallInteger)
+    kind: Mapped[CorrectionKind] = mapped_column(word(CorrectionKind))
+    state: Mapped[CorrectionState] = mapped_column(word(CorrectionState), default=CorrectionState.DRAFT)
+    from_version: Mapped[int] = mapped_column(SmallInteger)
+    to_version: Mapped[int | None] = mapped_column(SmallInteger)  # a retraction leads to none
+    words: Mapped[dict[str, dict[str, str]]] = mapped_column(JSON)
+    paused: Mapped[list[int]] = mapped_column(JSON, default=list)
+    actor: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(Instant)
+    announced_at: Mapped[datetime | None] = mapped_column(Instant)
+    done_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
 class Series(Base):

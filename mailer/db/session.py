@@ -53,7 +53,23 @@ class Database:
         if self.engine.dialect.name != "postgresql":
             return None
         with self.read() as session:
-            return session.scalar(select(func.clock_timestamp(type_=Instant())))
+            return moment_of(session)
+
+    @contextmanager
+    def rehearsal(self) -> Iterator[Session]:
+        """A transaction that may write and is undone at the end; its hints are given to nobody."""
+        with Session(self.engine, expire_on_commit=False) as session:
+            session.begin()
+            yield session
+            session.expunge_all()
+            session.rollback()
+
+
+def moment_of(session: Session) -> datetime | None:
+    """The moment by the database server's clock, however long the transaction has lasted; None for SQLite."""
+    if session.get_bind().dialect.name != "postgresql":
+        return None
+    return session.scalar(select(func.clock_timestamp(type_=Instant())))
 
 
 def hint_after_commit(session: Session, task: wake.Task, number: int | None = None) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, aliased
 from mailer.db.audience import UNFINISHED
 from mailer.db.mailings import OPEN, REACHED, WAITING, Claim, Delivery, Mailing
 from mailer.db.people import Consent, Subscriber, Subscription
+from mailer.db.texts import OF_A_STATEMENT
 from mailer.vocabulary import ConsentKind, DeliveryState, MailingKind, MailingState, SubscriptionState
 
 RECENT = timedelta(hours=1)
@@ -25,14 +26,7 @@ MOST = 1_000  # rows read by one question
 
 # Expand writes a skipped row without the moment of settling; every other end has one.
 ENDED = REACHED | {DeliveryState.FAILED, DeliveryState.CANCELLED, DeliveryState.EXPIRED}
-BY_TOPIC = frozenset(
-    {
-        MailingKind.STATEMENT_ALERT,
-        MailingKind.DIGEST,
-        MailingKind.CAMPAIGN,
-        MailingKind.WELCOME,
-    }
-)
+BY_TOPIC = OF_A_STATEMENT | {MailingKind.DIGEST, MailingKind.CAMPAIGN, MailingKind.WELCOME}
 
 
 @dataclass(kw_only=True)

@@ -3,6 +3,7 @@
 from mailer.db import (
     digests,
     doors,
+    embargoes,
     lanes,
     mailings,
     people,
@@ -17,6 +18,7 @@ metadata = Base.metadata
 __all__ = [
     "digests",
     "doors",
+    "embargoes",
     "lanes",
     "mailings",
     "metadata",

@@ -7,7 +7,7 @@ zone nobody knows, a rule that repeats without end - is held for a person, never
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from icalendar import Calendar, Component
 from icalendar.prop import vBroken, vDDDLists
@@ -23,11 +23,13 @@ from mailer.ingest.event import (
     Point,
     draft_of,
     each_once,
+    is_sensible,
+    plain_address,
     short_line,
     short_uid,
 )
 from mailer.ingest.recurrence import NotExpanded, days_of, days_walked, read_rule
-from mailer.ingest.zones import zone_of
+from mailer.ingest.zones import is_place, zone_of
 from mailer.vocabulary import FieldSource, Medium, SourceKind
 
 WINDOW = timedelta(days=366)
@@ -164,9 +166,11 @@ def _on(event: Event, day: date) -> Event:
 def _point(value: object, file: _File) -> Point | None:
     """A DTSTART or DTEND as wall time and zone; None when it is missing or cannot be read."""
     moment = _said(value)
+    if not isinstance(moment, date) or not is_sensible(moment):
+        return None
     if isinstance(moment, datetime):
         return _moment(moment, str(getattr(value, "params", {}).get(ZONE, "")), file)
-    return Point(day=moment) if isinstance(moment, date) else None
+    return Point(day=moment)
 
 
 def _moment(moment: datetime, named: str, file: _File) -> Point:
@@ -212,20 +216,9 @@ def _zone_named(name: str) -> str | None:
     name = name.strip().strip('"')
     known = WINDOWS_TO_OLSON.get(name) or zone_of(name)
     for candidate in (known, name, "/".join(name.split("/")[-2:]), "/".join(name.split("/")[-3:])):
-        if candidate and _exists(candidate):
+        if candidate and is_place(candidate):
             return candidate
     return None
-
-
-def _exists(zone: str) -> bool:
-    # "EST" and its like are fixed offsets in the tables; on a calendar they mean a place's civil time.
-    if "/" not in zone and zone != "UTC":
-        return False
-    try:
-        ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True
 
 
 def _uid(component: Component) -> str:
@@ -255,7 +248,7 @@ def _sequence(component: Component) -> int | None:
 
 def _address(component: Component) -> str | None:
     url = str(component.get("URL", "")).strip()
-    return url if url.startswith(("https://", "http://")) and len(url) <= 2_000 else None
+    return plain_address(url) if url.startswith(("https://", "http://")) else None
 
 
 def _unreadable_parts(component: Component) -> tuple[str, ...]:

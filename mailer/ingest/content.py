@@ -78,6 +78,14 @@ def read_content(
     `source` is its address or another word for where it came from, `zone` the IANA zone of the place its
     times are told in when they name none themselves but an offset.
     """
+    page = _read(content, fetched_on, source, zone, zones, language)
+    warned = [f"“{one.title}”: {warning}" for one in page.symposia for warning in one.warnings]
+    return replace(page, notes=(*page.notes, *warned))
+
+
+def _read(
+    content: Content, fetched_on: date, source: str, zone: str, zones: Mapping[str, str], language: str
+) -> PageDraft:
     text = content.text
     if content.kind is SourceKind.CALENDAR:
         from mailer.ingest.calendar_file import read_calendar  # a library that only calendars need

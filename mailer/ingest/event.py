@@ -20,6 +20,7 @@ from mailer.vocabulary import FieldSource, Medium, Precision
 TITLE_LETTERS = 300
 PLACE_LETTERS = 300
 UID_LETTERS = 200
+_LINK = "Its place is a link, which was not taken: whoever has it can come in."
 LONGEST = timedelta(days=7)  # a longer event is a season, not an hour with an end
 
 
@@ -61,7 +62,8 @@ class Event:
     line: int
     uid: str | None = None
     sequence: int | None = None
-    place: str | None = None
+    place: str | None = None  # a link is none: people get the way in by a link of their own
+    online: bool | None = None
     url: str | None = None
     series: str | None = None
     cancelled: bool = False
@@ -101,7 +103,9 @@ def draft_of(event: Event) -> SymposiumDraft:
         uid=event.uid,
         sequence=event.sequence,
         minutes=_minutes(start, end) if not wrong_end else None,
-        place=event.place,
+        place=None if _is_link(event.place) else event.place,
+        warnings=(_LINK,) if _is_link(event.place) else (),
+        online=event.online,
         cancelled=event.cancelled,
         medium=event.medium,
     )
@@ -151,10 +155,24 @@ def short_uid(*parts: str) -> str:
     return f"{words[: UID_LETTERS - 33]}-{hashlib.sha256(words.encode()).hexdigest()[:32]}"
 
 
+def is_sensible(day: date) -> bool:
+    """True for a day on which somebody may meet; calendars can count from the year 1 to 9999."""
+    return 1970 <= day.year <= 2100
+
+
+def plain_address(url: str) -> str | None:
+    """Return a stranger's web address when it is one line of sensible length; else None."""
+    return url if len(url) <= 2_000 and url.isprintable() and " " not in url else None
+
+
 def short_line(text: str, letters: int) -> str:
     """Return the visible text as one line, cut with an ellipsis where it is too long."""
     line = one_line(text)
     return line if len(line) <= letters else f"{line[: letters - 1].rstrip()}…"
+
+
+def _is_link(place: str | None) -> bool:
+    return place is not None and "://" in place
 
 
 def _precision(start: Point, *, exact: bool) -> Precision:
@@ -206,7 +224,7 @@ def _raw(event: Event) -> str:
         event.title,
         event.start.words,
         f"until {event.end.words}" if event.end else "",
-        event.place or "",
+        event.place if event.place and not _is_link(event.place) else "",
         "called off" if event.cancelled else "",
     ]
     return one_line("; ".join(part for part in parts if part))

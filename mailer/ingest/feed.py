@@ -8,11 +8,13 @@ import re
 from datetime import date, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
+from xml.parsers import expat
 
 from mailer.ingest.errors import PageError
 from mailer.ingest.items import MOST_ITEMS, FeedItem, refuse_many
 from mailer.ingest.nesting import refuse_bombs
 
+LOOSE_LETTERS = 300_000  # of a feed that is not well-formed: guessing at it is slow
 _PROLOG = re.compile(r"\ufeff?(?:\s+|<\?.*?\?>|<!--.*?-->)*", re.S)
 _ITEM = re.compile(r"<(?:\w+:)?(?:item|entry)[\s>/]", re.I)
 _DECLARED = re.compile(r"\s*<\?xml[^>]*\?>", re.I)
@@ -46,7 +48,13 @@ def read_feed(text: str) -> tuple[list[FeedItem], tuple[str, ...], bool]:
         )
     refuse_many(len(_ITEM.findall(text)))
     refuse_bombs(text)
-    parsed = _parse(_NO_XML.sub("", text))
+    text = _DECLARED.sub("", _NO_XML.sub("", text), count=1)
+    if len(text) > LOOSE_LETTERS and not _is_well_formed(text):
+        raise PageError(
+            "The feed is large and not well-formed, so it was not read. "
+            "Ask its owner to mend it, or for a feed of the latest items."
+        )
+    parsed = _parse(text)
     items = [_item(entry) for entry in parsed.entries[:MOST_ITEMS]]
     if not parsed.version and not items:
         raise PageError("The feed cannot be read: it is neither RSS nor Atom. Open its address in a browser.")
@@ -57,10 +65,20 @@ def read_feed(text: str) -> tuple[list[FeedItem], tuple[str, ...], bool]:
     return items, (f"The feed is not well-formed{line}: what it says may be incomplete.",), False
 
 
+def _is_well_formed(text: str) -> bool:
+    # No document type comes so far, and without one there is nothing to expand.
+    parser = expat.ParserCreate("utf-8")
+    try:
+        parser.Parse(text.encode("utf-8", "replace"), True)
+    except expat.ExpatError:
+        return False
+    return True
+
+
 def _parse(text: str) -> Any:
     import feedparser  # some megabytes of memory, for the process that reads feeds
 
-    octets = _DECLARED.sub("", text, count=1).encode("utf-8", "replace")
+    octets = text.encode("utf-8", "replace")
     headers = {"content-type": "application/xml; charset=utf-8"}
     return feedparser.parse(
         octets, response_headers=headers, resolve_relative_uris=False, sanitize_html=False

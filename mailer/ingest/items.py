@@ -12,7 +12,7 @@ from itertools import groupby
 from mailer.ingest.document import Document, read_text
 from mailer.ingest.draft import PageDraft, StatementDraft, SymposiumDraft, UnreadLine
 from mailer.ingest.errors import PageError
-from mailer.ingest.event import each_once, short_line, short_uid
+from mailer.ingest.event import each_once, is_sensible, plain_address, short_line, short_uid
 from mailer.ingest.html import read_html
 from mailer.ingest.programme import Programme, read_programme, web_address
 from mailer.ingest.statement import TITLE_LETTERS, canonical_url, statement_key
@@ -101,9 +101,11 @@ def _read(
         document = read_html(item.body) if item.is_html else read_text(item.body)
     except PageError as problem:
         return _Read(statement=UnreadLine(number=number, text=title, why=str(problem)))
-    url = web_address(item.url, source) if item.url else None
+    address = web_address(item.url, source) if plain_address(item.url) else None
+    url = plain_address(address) if address else None
     units = split_units(document, zones)
-    published = item.published_on or fetched_on
+    dated = item.published_on
+    published = dated if dated and is_sensible(dated) else fetched_on
     programme = read_programme(units, fetched_on=published, base_url=url or source)
     body = _markdown(units, programme)
     if not body:

@@ -7,6 +7,7 @@ An edit never alerts either; it is offered as a correction.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from enum import StrEnum
 
 from mailer.ingest.draft import StatementDraft
 from mailer.ingest.text import one_line, plain_title
@@ -15,6 +16,13 @@ TITLE_DAYS = 30
 TEXT_DAYS = 180
 ALIKE = 0.9  # share of equal three-word shingles
 SHINGLE = 3
+
+
+class Alike(StrEnum):
+    """In what two statements are alike."""
+
+    TITLE = "title"
+    TEXT = "text"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,10 +93,20 @@ def edits_of(draft: StatementDraft, known: KnownStatement) -> tuple[str, ...]:
 
 def _why_alike(draft: StatementDraft, known: KnownStatement) -> str | None:
     days = abs((draft.published_on - known.published_on).days)
-    if days <= TITLE_DAYS and plain_title(draft.title) == plain_title(known.title):
-        return f"It has the title of “{known.title}” of {known.published_on}."
-    if days <= TEXT_DAYS and resemblance(draft.body, known.body) >= ALIKE:
-        return f"Its text is almost that of “{known.title}” of {known.published_on}."
+    match alike((draft.title, draft.body), (known.title, known.body), days=days):
+        case Alike.TITLE:
+            return f"It has the title of “{known.title}” of {known.published_on}."
+        case Alike.TEXT:
+            return f"Its text is almost that of “{known.title}” of {known.published_on}."
+    return None
+
+
+def alike(one: tuple[str, str], other: tuple[str, str], *, days: int) -> Alike | None:
+    """In what two (title, body) that came so many days apart are so alike that they may be one."""
+    if days <= TITLE_DAYS and plain_title(one[0]) == plain_title(other[0]):
+        return Alike.TITLE
+    if days <= TEXT_DAYS and resemblance(one[1], other[1]) >= ALIKE:
+        return Alike.TEXT
     return None
 
 

@@ -22,12 +22,15 @@ from mailer.ingest.event import (
     Point,
     draft_of,
     each_once,
+    is_sensible,
+    plain_address,
     short_line,
     short_uid,
 )
 from mailer.ingest.json_feed import load_json
 from mailer.ingest.nesting import refuse_bombs
 from mailer.ingest.programme import web_address
+from mailer.ingest.text import visible
 from mailer.vocabulary import FieldSource, Medium
 
 POSTPONED = "Its page says that it is postponed. When will it be?"
@@ -122,7 +125,8 @@ def _read(
             line=number,
             uid=_identity(node, start),
             place=short_line(_place(node.get("location")), PLACE_LETTERS) or None,
-            url=url,
+            online=_online(node),
+            url=plain_address(url) if url else None,
             series=short_line(_name(node.get("superEvent")), TITLE_LETTERS) or None,
             cancelled=status.endswith("EventCancelled"),
             notes=(POSTPONED,) if status.endswith("EventPostponed") else (),
@@ -146,6 +150,8 @@ def _point(text: str, zone: str) -> Point | None:
             date(int(match[1]), int(match[2]), 1)
             return Point(month=(int(match[1]), int(match[2])))
         day = date.fromisoformat(match[0])
+        if not is_sensible(day):
+            return None
         if len(text) <= len(match[0]) + 1:
             return Point(day=day)
         moment = datetime.fromisoformat(text.strip().replace(" ", "T", 1))
@@ -185,7 +191,7 @@ def _words(value: object) -> str:
             value = value.get("@value")
         else:
             break
-    return str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    return visible(str(value)).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""
 
 
 def _name(value: object) -> str:
@@ -198,3 +204,11 @@ def _place(value: object) -> str:
     if isinstance(first, dict):
         return _words(first.get("name")) or _words(first.get("address")) or _words(first.get("url"))
     return _words(first)
+
+
+def _online(node: Mapping[str, Any]) -> bool | None:
+    """What schema.org's eventAttendanceMode says; None for both ways, and when it says nothing."""
+    said = _words(node.get("eventAttendanceMode"))
+    if said.endswith("OnlineEventAttendanceMode"):
+        return True
+    return False if said.endswith("OfflineEventAttendanceMode") else None

@@ -6,8 +6,8 @@ says: an address may stand in any of them.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import BinaryIO
 from unicodedata import category
@@ -70,6 +70,7 @@ class Person:
     topics: tuple[str, ...]
     zone: str | None
     frequency: Frequency = Frequency.AT_ONCE
+    others: Mapping[str, str] = field(default_factory=dict, repr=False)  # further columns, as they stand
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,10 +110,12 @@ def read_people(
     known_topics: frozenset[str],
     default_language: str,
     known_languages: frozenset[str] | None = None,
+    others: Collection[str] = (),
 ) -> Iterator[Person | Reject]:
     """Read the header now, and return the people and rejects of all rows that are not blank, in order.
 
     Without a language a row gets `default_language`, without a topic `statements` if that is known.
+    `others` are further columns whose cells are handed on as they stand.
     `known_languages` (whole tags, or bare languages for all their forms) narrows what may be wished for.
     PeopleError, now or while reading: what concerns the whole file; see `open_table`.
     """
@@ -120,6 +123,7 @@ def read_people(
         raise PeopleError("The language of rows that name none must be a tag such as en or hy.")
     table = open_table(stream)
     columns = _columns(table.header)
+    further = _further(table.header, others)
     known = _Known(
         topics={key.casefold(): key for key in known_topics},
         default_topics=(DEFAULT_TOPIC,) if DEFAULT_TOPIC in known_topics else (),
@@ -127,7 +131,7 @@ def read_people(
         languages=known_languages,
         zones=frozenset(zone for zone in available_timezones() if _is_place(zone)) | {"UTC"},
     )
-    return _people(table.rows, table.header, columns, known)
+    return _people(table.rows, table.header, columns, known, further)
 
 
 def write_rejects(stream: BinaryIO, rejects: Sequence[Reject]) -> None:
@@ -179,8 +183,16 @@ def _columns(header: Sequence[str]) -> Mapping[str, int]:
     )
 
 
+def _further(header: Sequence[str], others: Collection[str]) -> Mapping[str, int]:
+    return {name: place for place, cell in enumerate(header) if (name := cell.strip().casefold()) in others}
+
+
 def _people(
-    rows: Iterator[Row], header: tuple[str, ...], columns: Mapping[str, int], known: _Known
+    rows: Iterator[Row],
+    header: tuple[str, ...],
+    columns: Mapping[str, int],
+    known: _Known,
+    further: Mapping[str, int],
 ) -> Iterator[Person | Reject]:
     seen: dict[str, int] = {}  # index form -> the line it was first on
     ours = [place for place, name in enumerate(header) if name.strip().casefold() == REASON]
@@ -202,7 +214,7 @@ def _people(
                 header=_without(header, ours),
             )
         else:
-            yield person
+            yield replace(person, others={name: row.cells[at] for name, at in further.items()})
 
 
 def _without(cells: tuple[str, ...], places: Sequence[int]) -> tuple[str, ...]:

@@ -6,7 +6,8 @@ tables are read, the clock is not.
 
 from collections.abc import Mapping
 from datetime import date, datetime, time
-from zoneinfo import ZoneInfo
+from functools import lru_cache
+from zoneinfo import ZoneInfo, available_timezones
 
 # On a US page ET, EST and EDT all mean New York's civil time; the IANA zone "EST" is a fixed -5: never that.
 ZONES: Mapping[str, str] = {
@@ -16,6 +17,18 @@ ZONES: Mapping[str, str] = {
     "UTC": "UTC",
     "GMT": "UTC",
 }
+
+
+def is_place(zone: str) -> bool:
+    """True for UTC and the `Area/City` names of the tables; their fixed offsets are no place's time."""
+    if zone in ("UTC", "Etc/UTC"):
+        return True
+    return "/" in zone and not zone.startswith("Etc/") and zone in _names()
+
+
+@lru_cache(maxsize=1)
+def _names() -> frozenset[str]:
+    return frozenset(available_timezones())
 
 
 def zone_of(word: str, zones: Mapping[str, str] = ZONES) -> str | None:

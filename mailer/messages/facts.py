@@ -56,7 +56,7 @@ class Organisation:
 
 @dataclass(frozen=True, kw_only=True)
 class StatementFacts:
-    """A published statement. `fallback` is true when no text exists in the reader's language."""
+    """A published statement. `fallback` is true when there is no text in the language they wish for most."""
 
     title: str
     published_on: date
@@ -92,6 +92,32 @@ class DigestFacts:
     def __post_init__(self) -> None:
         if not self.entries:
             raise ValueError("A digest without statements is not written.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorrectionFacts(StatementFacts):
+    """The corrected statement, with what was wrong and what is right, in the language of the body."""
+
+    wrong: str
+    right: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetractionFacts:
+    """A statement that is taken back. `body_language` is the title's, `language` that of the reason."""
+
+    title: str
+    body_language: str
+    published_on: date
+    reason: str
+    language: str
+    url: str
+    topic_name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslationFacts(StatementFacts):
+    """A statement that is now there in the reader's language, after they got it in another."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -277,6 +303,9 @@ class WelcomeFacts:
 
 Facts = (
     StatementFacts
+    | CorrectionFacts
+    | RetractionFacts
+    | TranslationFacts
     | DigestFacts
     | RegistrationRequestFacts
     | RegistrationFacts
@@ -297,6 +326,9 @@ FACTS_OF_KIND: Mapping[MailingKind, type[Facts]] = {
     MailingKind.STATEMENT_ALERT: StatementFacts,
     MailingKind.DIGEST: DigestFacts,
     MailingKind.REGISTRATION_REQUEST: RegistrationRequestFacts,
+    MailingKind.CORRECTION: CorrectionFacts,
+    MailingKind.RETRACTION: RetractionFacts,
+    MailingKind.TRANSLATION: TranslationFacts,
     MailingKind.REGISTRATION_CONFIRMATION: RegistrationFacts,
     MailingKind.WAITING_LIST: WaitingListFacts,
     MailingKind.WITHDRAWAL: WithdrawalFacts,

@@ -27,6 +27,7 @@ from mailer.smtp.stream import Stream
 from mailer.smtp.waiting import Item, Waiting, ready
 
 _LOOK_UPS = 32  # domains asked for at once
+_MOST_WARM = 64  # domains whose sites are called before there is mail for them
 _MAX_POOLS = 500  # beyond these, pools without work are forgotten
 _ALL_PASSED_OVER = decided_here(
     Verdict.DEFERRED, Fault.LANE, Reason.CONNECT, text="no host of the domain could be reached lately"
@@ -62,6 +63,7 @@ class Direct:
         self._passed_over: dict[tuple[str, int], tuple[float, Outcome]] = {}  # until, and why
         self._unrouted: dict[str, dict[int, Letter]] = defaultdict(dict)  # by domain
         self._routing: dict[str, asyncio.Task[None]] = {}
+        self._warming: dict[str, asyncio.Task[None]] = {}
         self._look_ups = asyncio.Semaphore(_LOOK_UPS)
 
     def attach(self, stream: Stream) -> None:
@@ -69,8 +71,11 @@ class Direct:
         for way, pool in self._pools.items():
             self._open(way[0], pool)
 
-    def put(self, items: Collection[Item]) -> None:
-        """Find the road of each domain. A draft is composed here: its recipient is not known before."""
+    def put(self, items: Collection[Item], *, first: bool = False) -> None:
+        """Find the road of each domain. A draft is composed here: its recipient is not known before.
+
+        There are as many queues as sites, and each has its own pace: `first` makes no difference.
+        """
         for item in items:
             job = ready(item)
             if isinstance(job, Outcome):
@@ -81,6 +86,23 @@ class Direct:
             self._unrouted[domain][letter.id] = letter
             if domain not in self._routing:
                 self._routing[domain] = self._start(self._route(domain))
+
+    def warm(self, domains: Collection[str]) -> None:
+        """Ask DNS for the road of each domain, and knock at its site's door once."""
+        for domain in list(domains)[:_MOST_WARM]:
+            if domain not in self._warming:
+                self._warming[domain] = self._start(self._warm(domain))
+
+    async def _warm(self, domain: str) -> None:
+        try:
+            async with self._look_ups:
+                road = await self._roads.road(domain)
+            if road.refusal is None:
+                self._pool(road).warm(most=1)
+        except Exception as error:  # the letters will find out, and say so
+            _log.warning("smtp_not_warmed", extra={"error": type(error).__name__})
+        finally:
+            del self._warming[domain]
 
     def release(self, ids: Collection[int] | None) -> list[Item]:
         asked = None if ids is None else set(ids)
@@ -99,7 +121,7 @@ class Direct:
         return {f"{address}:{port}": why for (address, port), (until, why) in known.items() if now < until}
 
     async def close(self) -> None:
-        for task in self._routing.values():
+        for task in [*self._routing.values(), *self._warming.values()]:
             task.cancel()
         await asyncio.gather(*(pool.close() for pool in self._pools.values()))
 

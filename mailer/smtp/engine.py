@@ -11,7 +11,7 @@ import logging
 import re
 import ssl
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -141,6 +141,17 @@ class Engine:
         stream = self._stream
         if stream is not None and stream.in_flight:
             stream.stop()
+
+    def warm(self, domains: Collection[str] = ()) -> None:
+        """Open connections for letters that will be fed soon: TCP, TLS and AUTH, and no MAIL before those.
+
+        `domains` are some of the letters', for delivery without a relay. Returns at once; a server that
+        refuses is asked again when the letters are there. Kept as long as any unused connection.
+        """
+        with self._start_lock:
+            if self._closed:
+                return
+            self._ready_loop().call_soon_threadsafe(self._carrier.warm, list(domains))
 
     def resting(self) -> Mapping[str, Outcome]:
         """The relays that are left alone for now, and why: a refused login, a quota, no answer."""

@@ -59,17 +59,23 @@ class Fleet:
         )
         berth.pool.serve(waiting)
 
-    def put(self, items: Collection[Item]) -> None:
+    def put(self, items: Collection[Item], *, first: bool = False) -> None:
         awake = [berth for berth in self._berths if not berth.rests]
         if not awake and len(self._berths) == 1:
             awake = self._berths  # the only relay is tried whenever somebody has letters for it
         if awake:
-            self._spread(list(items), awake)
+            self._spread(list(items), awake, first=first)
         else:
             self._tell(items, self._why_all_rest())
 
     def release(self, ids: Collection[int] | None) -> list[Item]:
         return [item for berth in self._berths for item in berth.pool.waiting.release(ids)]
+
+    def warm(self, domains: Collection[str]) -> None:
+        """Open what the relays allow; whatever the recipients, they leave by these."""
+        for berth in self._berths:
+            if not berth.rests:
+                berth.pool.warm()
 
     def resting(self) -> Mapping[str, Outcome]:
         """The relays that are left alone for now, and why. May be asked from any thread."""
@@ -83,7 +89,7 @@ class Fleet:
         """Say goodbye on every connection."""
         await asyncio.gather(*(berth.pool.close() for berth in self._berths))
 
-    def _spread(self, items: list[Item], awake: Sequence[_Berth]) -> None:
+    def _spread(self, items: list[Item], awake: Sequence[_Berth], *, first: bool = False) -> None:
         """A share by weight for each; what a share is short of a whole letter is owed the next time."""
         total = sum(berth.weight for berth in awake)
         start = 0
@@ -93,16 +99,16 @@ class Fleet:
             count = len(items) - start if berth is awake[-1] and len(awake) == 1 else round(berth.share)
             count = max(0, min(count, len(items) - start))
             berth.share -= count
-            self._hand(items[start : start + count], berth)
+            self._hand(items[start : start + count], berth, first=first)
             start += count
         if start < len(items):  # what rounding left over
             berth = max(awake, key=lambda berth: berth.share)
             berth.share -= len(items) - start
-            self._hand(items[start:], berth)
+            self._hand(items[start:], berth, first=first)
 
-    def _hand(self, items: list[Item], berth: _Berth) -> None:
+    def _hand(self, items: list[Item], berth: _Berth, *, first: bool) -> None:
         if items:
-            berth.pool.waiting.put(items)
+            berth.pool.waiting.put(items, first=first)
             berth.pool.wake()
 
     def _refused(self, berth: _Berth, refusal: Outcome) -> None:

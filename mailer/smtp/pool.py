@@ -8,6 +8,7 @@ Lives on the engine's thread.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from mailer.smtp.bdat import BdatPipeline
 from mailer.smtp.journal import Journal
@@ -21,6 +22,7 @@ from mailer.smtp.waiting import Waiting
 
 _LOCK_STEP_FOR = 24 * 3600.0  # seconds a host gets one command at a time after it broke the protocol
 _FRUITLESS_CONNECTIONS = 3  # lost in a row without an answer for any letter: the host is left alone
+_COLD_FOR = 60.0  # seconds without opening connections ahead of letters after one was refused
 _CROWDED_FOR = 60.0  # seconds without a further connection after one was refused beside others
 _COUNTED_FOR = 3600.0  # seconds for which a host is believed to end connections after so many letters
 
@@ -51,13 +53,14 @@ class Pool:
         self._freed: Callable[[], None] = lambda: None
         self._idle: list[Pipeline] = []
         self._busy: set[Pipeline] = set()
-        self._serving: set[asyncio.Task[None]] = set()
+        self._serving: set[asyncio.Task[None] | asyncio.Task[bool]] = set()
         self._farewells: set[asyncio.Task[None]] = set()
         self._voice = Voice()
         self._let_in = False  # the host took our last attempt at a connection
         self._refusal: Outcome | None = None
         self._fruitless = 0
-        self._crowded_until = self._lock_step_until = self._counted_until = float("-inf")
+        self._crowded_until = self._cold_until = float("-inf")
+        self._lock_step_until = self._counted_until = float("-inf")
         self._ended_after = self._counted = 0  # letters on a connection that the host ended; twice so many
 
     def serve(self, waiting: Waiting, freed: Callable[[], None] = lambda: None) -> None:
@@ -94,6 +97,46 @@ class Pool:
             self._serving.add(task)
             self._manners.serving += 1
             task.add_done_callback(self._served)
+
+    def warm(self, most: int | None = None) -> None:
+        """Open connections for letters to come, as many as there may be (or `most`), and say nothing on them.
+
+        A host that refuses is left in peace until letters knock, or a minute has passed.
+        """
+        if asyncio.get_running_loop().time() < max(self._crowded_until, self._cold_until):
+            return
+        room = self._manners.room - self.resting
+        if not self._let_in:
+            room = min(room, 1 - len(self._serving))
+        for _ in range(room if most is None else min(most, room)):
+            self._manners.serving += 1
+            task = asyncio.get_running_loop().create_task(self._warm_one())
+            self._serving.add(task)
+            task.add_done_callback(partial(self._warmed, most=most))
+
+    async def _warm_one(self) -> bool:
+        try:
+            pipeline = await self._open_connection()
+        except Refusal as refusal:
+            self._cold_until = asyncio.get_running_loop().time() + _COLD_FOR
+            _log_refusal(refusal.outcome)
+            return False
+        self._idle.append(pipeline)
+        return True
+
+    def _warmed(self, task: asyncio.Task[bool], most: int | None) -> None:
+        self._serving.discard(task)
+        self._manners.serving -= 1
+        if task.cancelled():
+            return
+        if (error := task.exception()) is not None:
+            _log.error("smtp_pool_error", extra={"error": type(error).__name__})
+        elif task.result() and not self._let_in:
+            self._let_in = True
+            self.warm(most and most - 1)
+        if self.waiting.offers:
+            self.wake()
+        self._freed()
 
     def heard(self, outcome: Outcome) -> None:
         """What became of a letter: the host may be given more to do, or less from now on."""
@@ -176,6 +219,9 @@ class Pool:
             if not pipeline.over and not pipeline.too_old:
                 return pipeline
             self._retire(pipeline)
+        return await self._open_connection()
+
+    async def _open_connection(self) -> Pipeline:
         session = await self._open_door()
         limits, clock, journal, letters = self._limits, self._clock, self._journal, self._letters
         lock_step = asyncio.get_running_loop().time() < self._lock_step_until

@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from queue import Empty, SimpleQueue
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from mailer.smtp.outcome import Outcome
 from mailer.smtp.waiting import STOPPED, Item
@@ -28,11 +28,17 @@ class Carrier(Protocol):
     def attach(self, stream: "Stream") -> None:
         """Tell outcomes to this stream from now on."""
 
-    def put(self, items: Collection[Item]) -> None:
-        """Carry these letters."""
+    def put(self, items: Collection[Item], *, first: bool = False) -> None:
+        """Carry these letters, with `first` before those that wait already."""
 
     def release(self, ids: Collection[int] | None) -> list[Item]:
         """Hand back the letters without a dot, all or those with these ids."""
+
+    def warm(self, domains: Collection[str]) -> None:
+        """Open connections ahead of letters that will come soon; not a word of an envelope is said on them.
+
+        `domains` are those of recipients, for a carrier that goes to their servers itself.
+        """
 
     def resting(self) -> Mapping[str, Outcome]:
         """What is left alone for now, by its name, and why. May be asked from any thread."""
@@ -45,6 +51,13 @@ class _Stop:
     """A place in the inbox: what was fed before it is stopped, what comes after it is not."""
 
 
+class _Fed(NamedTuple):
+    """Letters in the inbox."""
+
+    items: list[Item]
+    first: bool
+
+
 class Stream:
     """The caller's face of the engine; `feed`, `stop` and `withdraw` return at once, from any thread."""
 
@@ -55,7 +68,7 @@ class Stream:
         self._open: set[int] = set()  # fed, and their outcome was not handed out
         self._kept: Known = []  # outcomes that came while the stream was being closed
         self._closed = False
-        self._inbox: deque[list[Item] | frozenset[int] | _Stop] = deque()
+        self._inbox: deque[_Fed | frozenset[int] | _Stop] = deque()
         self._stop_asked: _Stop | None = None
         self.stopping = False
         """True from a stop until what was fed before it has come back."""
@@ -69,8 +82,11 @@ class Stream:
         """How many were fed whose outcome has not been handed out."""
         return len(self._open)
 
-    def feed(self, items: Iterable[Item]) -> None:
-        """Send these, too. Raises ValueError when one is in flight already, RuntimeError when closed."""
+    def feed(self, items: Iterable[Item], *, first: bool = False) -> None:
+        """Send these, too, with `first` before what has no connection yet.
+
+        Raises ValueError when one is in flight already, RuntimeError when closed.
+        """
         fed = list(items)
         ids = {item.id for item in fed}
         with self._lock:
@@ -79,7 +95,7 @@ class Stream:
             if len(ids) != len(fed) or not self._open.isdisjoint(ids):
                 raise ValueError("two letters have the same id: their outcomes could not be told apart")
             self._open |= ids
-            self._inbox.append(fed)
+            self._inbox.append(_Fed(fed, first))
         self._call(self._look_into_inbox)
 
     def outcomes(self, timeout: float) -> Known:
@@ -148,7 +164,7 @@ class Stream:
             elif isinstance(found, frozenset):
                 self._give_up(self._carrier.release(found))
             else:
-                self._carrier.put(found)
+                self._carrier.put(found.items, first=found.first)
 
     def _give_up(self, items: Iterable[Item]) -> None:
         for item in items:

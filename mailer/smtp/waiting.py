@@ -7,7 +7,7 @@ that were certainly not accepted. Lives on the engine's thread.
 
 import logging
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -78,8 +78,11 @@ class Waiting:
         """How many wait or are on connections."""
         return len(self._open)
 
-    def put(self, items: Collection[Item]) -> None:
-        self._queue.extend(items)
+    def put(self, items: Sequence[Item], *, first: bool = False) -> None:
+        if first:
+            self._queue.extendleft(reversed(items))
+        else:
+            self._queue.extend(items)
         self._open.update(dict.fromkeys([item.id for item in items]))
 
     def release(self, ids: Collection[int] | None = None) -> list[Item]:

@@ -59,6 +59,7 @@ class Case:
         sender = return_address(house.tokens, mailing.token_key, number, house.settings.bounce_domain)
         message = message_id(house.message_keys, mailing.message_key, number, house.sending_domain)
         return {
+            "began": (NOW + timedelta(seconds=seconds)).timestamp(),
             "at": (NOW + timedelta(seconds=seconds)).timestamp(),
             "sender": digest(sender.encode()),
             "message": digest(message.encode()),
@@ -171,7 +172,7 @@ def test_a_mail_after_its_time_and_before_it(case: Case) -> None:
     case.sql("UPDATE deliveries SET not_after = :at WHERE id = :id", at=NOW, id=case.ids[0])
     assert case.audit().broken == ("1 x I5 a mail after its time",)
     case.sql("UPDATE mailings SET opens_at = :at", at=NOW + timedelta(seconds=2))
-    assert f"{READERS} x I5 a mail before its time" in case.audit().broken
+    assert f"{READERS} x I5 an envelope before its time" in case.audit().broken
 
 
 def test_a_mail_claimed_after_its_reader_had_left(case: Case) -> None:

@@ -106,7 +106,9 @@ def test_events_in_a_page_s_data() -> None:
         "America/New_York",
         90,
     )
-    assert (one.series, one.place) == ("Year of Prevention", "https://video.example.org/")
+    assert (one.series, one.online) == ("Year of Prevention", True)
+    assert one.place is None
+    assert any("is a link" in note for note in page.notes)
     assert one.register_url == "https://www.example.org/register"
     assert (one.medium, one.needs_confirmation) == (Medium.LINKED_DATA, ())
     for title, asked in (("Midnight", "no hour was given"), ("No Offset", "without a time zone")):
@@ -240,6 +242,10 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
         "100,000 items",
     ),
     "a feed without end in depth": (lambda: rss("<a>" * 500_000), "nested"),
+    "a large feed that is not well-formed": (
+        lambda: rss("".join(item(number, "a & b " * 300) for number in range(900))),
+        "large and not well-formed",
+    ),
     "JSON without end in depth": (lambda: b'{"a":' + b"[" * 1_000_000, "nested too deeply"),
     "a number without end": (lambda: b'{"a":' + b"9" * 1_000_000 + b"}", "cannot be read"),
     "JSON that is cut off": (

@@ -16,6 +16,7 @@ from mailer.messages.facts import (
     Change,
     ChangedThing,
     ChangeFacts,
+    CorrectionFacts,
     DateFixedFacts,
     DigestEntry,
     DigestFacts,
@@ -27,9 +28,11 @@ from mailer.messages.facts import (
     RegistrationFacts,
     RegistrationRequestFacts,
     ReminderFacts,
+    RetractionFacts,
     StatementFacts,
     SymposiumFacts,
     Tense,
+    TranslationFacts,
     WaitingListFacts,
     WelcomeFacts,
     WithdrawalFacts,
@@ -271,6 +274,41 @@ def _digest(language: str, size: Size) -> DigestFacts:
     )
 
 
+_WRONG = {
+    "en": "We wrote that 212 people were held in November 2020.",
+    "ar": "كتبنا أن 212 شخصًا كانوا محتجزين في نوفمبر 2020.",
+    "hy": "Գրել էինք, որ 2020 թվականի նոյեմբերին պահվում էր 212 մարդ։",
+}
+_RIGHT = {
+    "en": "It was 188. The higher number counted 24 names twice.",
+    "ar": "كان العدد 188، فقد احتُسب 24 اسمًا مرتين.",
+    "hy": "Պահվում էր 188 մարդ. 24 անուն հաշվվել էր երկու անգամ։",
+}
+
+
+def _correction(language: str, size: Size) -> CorrectionFacts:
+    statement = _statement(language, size)
+    repeated = 8 if size is Size.LONG else 1
+    return CorrectionFacts(
+        **vars(statement),
+        wrong=" ".join([_WRONG[statement.body_language]] * repeated),
+        right=" ".join([_RIGHT[statement.body_language]] * repeated),
+    )
+
+
+def _retraction(language: str, size: Size) -> RetractionFacts:
+    statement = _statement(language, size)
+    return RetractionFacts(
+        title=statement.title,
+        body_language=statement.body_language,
+        published_on=statement.published_on,
+        reason=" ".join([_WRONG[statement.body_language]] * (8 if size is Size.LONG else 1)),
+        language=statement.body_language,
+        url=statement.url,
+        topic_name=statement.topic_name,
+    )
+
+
 def _campaign(language: str, size: Size) -> CampaignFacts:
     allowed = frozenset({"first_name"})
     subject = "An evening of remembrance on December 9"
@@ -318,6 +356,12 @@ def facts(kind: MailingKind, language: str, size: Size = Size.TYPICAL) -> Facts:
             return _statement(language, size)
         case MailingKind.DIGEST:
             return _digest(language, size)
+        case MailingKind.CORRECTION:
+            return _correction(language, size)
+        case MailingKind.RETRACTION:
+            return _retraction(language, size)
+        case MailingKind.TRANSLATION:
+            return TranslationFacts(**vars(_statement(language, size)))
         case MailingKind.REGISTRATION_CONFIRMATION:
             return RegistrationFacts(
                 symposium=symposium(language, size), joining=size is Size.LONG, promoted=size is Size.LONG

@@ -20,6 +20,7 @@ from mailer.messages.facts import (
     Facts,
     OptInFacts,
     ReminderFacts,
+    RetractionFacts,
     StatementFacts,
     Tense,
     WelcomeFacts,
@@ -35,6 +36,9 @@ ROOT = Path(__file__).parents[2]
 LEAVE = {"unsubscribe_url", "preferences_url"}
 SLOTS = {
     MailingKind.STATEMENT_ALERT: LEAVE,
+    MailingKind.CORRECTION: LEAVE,
+    MailingKind.RETRACTION: LEAVE,
+    MailingKind.TRANSLATION: LEAVE,
     MailingKind.DIGEST: LEAVE,
     MailingKind.REGISTRATION_REQUEST: {"attend_url"},
     MailingKind.REGISTRATION_CONFIRMATION: {"first_name", "local_time", "registration_url"},
@@ -265,7 +269,9 @@ def test_no_template_says_a_word_that_a_translator_does_not_see(kind: MailingKin
     pseudo = Chrome(voice=voice("he"), catalogue=_Shouting())
     facts: Facts = mail_samples.facts(kind, "en", Size.LONG)
     if isinstance(facts, StatementFacts | CampaignFacts):
-        facts = dataclasses.replace(facts, body="Body.", body_language="en")
+        facts = dataclasses.replace(facts, body="Body.", body_language="he")
+    if isinstance(facts, RetractionFacts):
+        facts = dataclasses.replace(facts, body_language="he")
     rendered = render_in(pseudo, kind, facts, mail_samples.organisation(Size.LONG))
     left = re.sub(r"⟦[^⟧]*⟧", "", squeezed(rendered.text))
     known = _facts_of(facts) | _facts_of(mail_samples.organisation(Size.LONG))

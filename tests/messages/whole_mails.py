@@ -20,9 +20,11 @@ from mailer.vocabulary import MailingKind
 from tests.messages import mail_samples
 from tests.messages.mail_samples import Size
 
+ANSWERING_KINDS = (MailingKind.CORRECTION, MailingKind.RETRACTION, MailingKind.TRANSLATION)
 TOPIC_KINDS = (
     MailingKind.STATEMENT_ALERT,
     MailingKind.DIGEST,
+    *ANSWERING_KINDS,
     MailingKind.CAMPAIGN,
     MailingKind.WELCOME,
 )
@@ -43,6 +45,7 @@ ENVELOPE = {
     "to_address": "reader@example.org",
     "date": "Thu, 26 Sep 2024 16:00:00 +0000",
     "message_id": "<b5qv7n4k@example.org>",
+    "in_reply_to": "<earlier.q3wz@example.org>",
     "unsubscribe_mailto": "mailto:u+b5qv7n4k@bounces.example.org?subject=unsubscribe",
 }
 
@@ -86,6 +89,7 @@ def headers(kind: MailingKind) -> MailingHeaders:
         unsubscribe=leavable,
         bulk=kind in TOPIC_KINDS,
         auto_submitted=kind not in TOPIC_KINDS,
+        in_reply_to=kind in ANSWERING_KINDS,
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from mailer.db.programme import Registration, Symposium
+from mailer.db.seal import ROOM
 from mailer.messages.calendar import END_NOT_ANNOUNCED
 from mailer.messages.catalogues import LANGUAGES, end_estimated, still_open
 from mailer.services.house import House
@@ -58,8 +59,8 @@ def call_off(house: House, hands: Hands, symposium: int) -> None:
 def withdraw(house: House, hands: Hands, symposium: int) -> None:
     with house.database.write() as session:
         found = session.get_one(Symposium, symposium)
-        theirs = select(Registration).where(Registration.symposium_id == symposium)
-        for registration in session.scalars(theirs).all():
+        wanted = select(Registration).where(Registration.symposium_id == symposium)
+        for registration in session.scalars(wanted).all():
             places.give_back(session, house, found, registration, hands.now)
 
 
@@ -229,6 +230,47 @@ def test_the_entry_follows_from_the_day_to_the_hour_and_to_the_end(
     assert (day.status, hour.status, off.status) == ("TENTATIVE", "CONFIRMED", "CANCELLED")
 
 
+@pytest.mark.parametrize("first", [AT_NOON, DAY], ids=["hour", "day"])
+def test_a_day_that_is_withdrawn_takes_its_entry_back_and_a_new_one_brings_it_again(
+    house: House, server: MailServer, hands: Hands, symposium: int, first: Moment
+) -> None:
+    put(house, hands, symposium, first)
+    join(house, hands, symposium)
+    hands.work()
+    move(house, hands, symposium, MONTH)
+    hands.work()
+    move(house, hands, symposium, noon(date(2024, 3, 1)))
+    hands.work()
+    sent, back, again = (
+        event_of(taken, method)
+        for taken, method in zip(server.mails, ("REQUEST", "CANCEL", "REQUEST"), strict=True)
+    )
+    assert sent.uid == back.uid == again.uid
+    assert (back.starts, back.ends, back.status) == (sent.starts, sent.ends, "CANCELLED")
+    assert sent.sequence < back.sequence < again.sequence
+    text = server.mails[1].message.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    assert "If it still stands in your calendar, please remove it there." in " ".join(text.split())
+    assert ".ics" not in text
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["told of the month", "not told yet"])
+def test_called_off_without_a_day_takes_back_only_what_was_sent(
+    house: House, server: MailServer, hands: Hands, symposium: int, told: bool
+) -> None:
+    join(house, hands, symposium)
+    hands.work()
+    move(house, hands, symposium, MONTH)
+    if told:
+        hands.work()
+    server.mails.clear()
+    call_off(house, hands, symposium)
+    assert hands.work() == 1
+    if told:  # the notice of the month has taken the entry back already
+        assert server.mails[0].message.get_content_type() == "multipart/alternative"
+    else:
+        assert event_of(server.mails[0], "CANCEL").starts == START
+
+
 def test_a_month_that_becomes_a_day_brings_the_first_request(
     house: House, server: MailServer, hands: Hands, symposium: int
 ) -> None:
@@ -242,15 +284,35 @@ def test_a_month_that_becomes_a_day_brings_the_first_request(
     assert event_of(server.mails[0], "REQUEST").starts == START
 
 
+def test_who_waits_for_a_place_gets_no_entry(
+    house: House, server: MailServer, hands: Hands, symposium: int
+) -> None:
+    with house.database.write() as session:
+        session.get_one(Symposium, symposium).capacity = 1
+    for language in ("en", "hy"):
+        join(house, hands, symposium, language)
+    hands.work()
+    kinds = {taken.recipient[7:9]: taken.message.get_content_type() for taken in server.mails}
+    assert kinds == {"en": "multipart/mixed", "hy": "multipart/alternative"}
+    server.mails.clear()
+    move(house, hands, symposium, MONTH)
+    hands.work()
+    assert not any(b"VCALENDAR" in taken.data for taken in server.to("reader-hy@example.org"))
+
+
 def test_a_way_into_the_meeting_never_travels_in_the_file(
     house: House, server: MailServer, hands: Hands, symposium: int
 ) -> None:
     with house.database.write() as session:
         found = session.get_one(Symposium, symposium)
         found.place = "Online: https://meet.example.org/j/83412?pwd=q1w2e3"
+        found.room = house.vault.seal(ROOM, found.id, "https://meet.example.org/j/83412?pwd=q1w2e3")
         assert found.state is SymposiumState.ANNOUNCED
+    hands.now = START - timedelta(hours=3)
     join(house, hands, symposium)
     hands.work()
+    text = server.mails[0].message.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    assert f"{house.settings.base_url}/j/" in text  # the way in stands in the mail
     octets = object_of(server.mails[0]).replace(b"\r\n ", b"").decode()
     assert "LOCATION:Online\r\n" in octets
     links = re.findall(r"[a-z]+://\S+", octets)

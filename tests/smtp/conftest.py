@@ -115,6 +115,8 @@ class Inbox:
     quits: int = 0
     ehlo_names: list[str] = field(default_factory=list)
     logins: list[str] = field(default_factory=list)
+    envelopes: int = 0
+    """How often MAIL was said, whatever came of it."""
 
     @property
     def url(self) -> str:
@@ -143,6 +145,7 @@ class _Handler:
     async def handle_MAIL(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
+        self.inbox.envelopes += 1
         refusal = self.inbox.replies.get(("MAIL", address))
         if refusal is not None:
             return refusal

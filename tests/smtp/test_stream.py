@@ -98,6 +98,30 @@ def test_outcomes_come_before_all_are_known(raw_server: Make, engine: Make, lett
     assert set(collect(stream, 2)) == {4, 5}
 
 
+def test_what_is_fed_first_leaves_before_what_waits_already(
+    raw_server: Make, engine: Make, letter: Make
+) -> None:
+    held = threading.Event()
+
+    def script(wire: Any) -> None:
+        wire.greet()
+        wire.take(1)
+        held.wait(PATIENCE)
+        wire.take_all()
+
+    server = raw_server(script)
+    stream = engine(server.url).open()
+    stream.feed([letter(number) for number in range(1, 11)])
+    collect(stream, 1)
+    stream.feed([letter(101), letter(102)], first=True)
+    held.set()
+    assert len(collect(stream, 11)) == 11
+    # One or two of those that waited were on the connection already.
+    assert [one for one in server.bodies if one > 100] == [101, 102]
+    assert server.bodies.index(102) < server.bodies.index(5)
+    assert [one for one in server.bodies if one <= 100] == list(range(1, 11))
+
+
 def test_feeding_a_letter_that_is_in_flight_is_refused(raw_server: Make, engine: Make, letter: Make) -> None:
     server = raw_server(lambda wire: wire.wait_for_close())
     stream = engine(server.url).open()

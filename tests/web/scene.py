@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from mailer import mx
 from mailer.db.mailings import Delivery, Mailing
 from mailer.db.people import Subscription
-from mailer.db.programme import Registration, Series, Statement, StatementText, Symposium
+from mailer.db.programme import Correction, Registration, Series, Statement, StatementText, Symposium
 from mailer.db.seal import ROOM
 from mailer.messages.tokens import Purpose, mint
 from mailer.services.audience import people
@@ -24,10 +24,13 @@ from mailer.services.registration.details import Details
 from mailer.services.registration.questions import Question, write_questions
 from mailer.services.sending.sweep import sweep
 from mailer.vocabulary import (
+    CorrectionKind,
+    CorrectionState,
     MailingKind,
     Precision,
     QuestionKind,
     RegistrationState,
+    StatementState,
     SubscriptionState,
     SymposiumState,
 )
@@ -131,6 +134,11 @@ def _programme(session: Session, now: datetime) -> None:
             statement_id=draft.id, language="en", title="A secret draft", body="Secret.", created_at=now
         )
     )
+    for slug, kind in (
+        ("a-corrected-one", CorrectionKind.CORRECTION),
+        ("a-retracted-one", CorrectionKind.RETRACTION),
+    ):
+        _noted(session, slug, kind, now)
     series = Series(
         key="prevention",
         name="Year of Prevention",
@@ -180,6 +188,55 @@ def _ask_questions(symposium: Symposium) -> None:
             ),
             Question(key="note", kind=QuestionKind.TEXT, labels={"en": "Anything else?"}),
         ]
+    )
+
+
+def _noted(session: Session, slug: str, kind: CorrectionKind, now: datetime) -> None:
+    """A statement of long ago that was corrected in two languages, or retracted."""
+    corrects = kind is CorrectionKind.CORRECTION
+    old = Statement(
+        key=slug,
+        slug=slug,
+        language="en",
+        dated=date(2020, 3, 1),
+        state=StatementState.PUBLISHED if corrects else StatementState.RETRACTED,
+        version=2 if corrects else 1,
+        created_at=now - timedelta(days=30),
+        published_at=now - timedelta(days=20),
+    )
+    session.add(old)
+    session.flush()
+    texts = [("en", "212", "people were held"), ("ar", "212", "شخصًا كانوا محتجزين")]
+    texts += [("en", "188", "people were held"), ("ar", "188", "شخصًا كانوا محتجزين")]
+    for number, (language, figure, rest) in enumerate(texts if corrects else texts[:1]):
+        session.add(
+            StatementText(
+                statement_id=old.id,
+                language=language,
+                version=1 + number // 2,
+                title=f"{BODIES[language][0]} – {slug}",
+                body=f"## 2020\n\n{figure} {rest}.\n\nThis stays as it was.",
+                created_at=now,
+            )
+        )
+    words = {
+        "en": {"wrong": "It said 212.", "right": "It was 188."},
+        "ar": {"wrong": "كُتب 212.", "right": "الصواب 188."},
+    }
+    session.add(
+        Correction(
+            statement_id=old.id,
+            number=1,
+            kind=kind,
+            state=CorrectionState.DONE,
+            from_version=1,
+            to_version=2 if corrects else None,
+            words=words if corrects else {"en": {"reason": "Two of our sources were the same."}},
+            actor="test",
+            created_at=now,
+            announced_at=now,
+            done_at=now,
+        )
     )
 
 

@@ -100,7 +100,8 @@ def test_the_feed_names_every_published_statement(looker: Visitor) -> None:
     feed = ElementTree.fromstring(answer.content)
     assert answer.headers["content-type"].startswith("application/atom+xml")
     entries = [entry.findtext(f"{ATOM}id") for entry in feed.iter(f"{ATOM}entry")]
-    assert entries == [f"{HOST}/statements/prisoners-of-war"]
+    slugs = ("prisoners-of-war", "a-retracted-one", "a-corrected-one")
+    assert entries == [f"{HOST}/statements/{slug}" for slug in slugs]
     assert feed.findtext(f"{ATOM}updated") == NOON.isoformat()
 
 

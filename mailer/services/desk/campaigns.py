@@ -5,9 +5,7 @@ the topic. A part that still changes is nobody's audience.
 """
 
 import re
-import secrets
 from datetime import datetime
-from email.utils import format_datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -25,6 +23,7 @@ from mailer.services.house import House
 from mailer.services.sending.announce import Announcement, announce
 from mailer.services.sending.compose import build_form
 from mailer.services.sending.content import PLACEHOLDERS, Content, campaign_facts
+from mailer.services.sending.proofs import fill
 from mailer.vocabulary import CampaignState, MailingKind, MailingState, ReceiptPart, SubscriptionState
 
 LONGEST_BODY = 60_000  # characters; the mail must stay under 100 kB with its frame
@@ -137,17 +136,7 @@ def proof(
         calendar=False,
         test=test,
     )
-    return form.fill(
-        {
-            "to_address": address,
-            "date": format_datetime(now),
-            "message_id": f"<proof.{secrets.token_hex(16)}@{house.sending_domain}>",
-            "first_name": name or templates.neutral_name(language),
-            "unsubscribe_url": house.url("u", "proof"),
-            "unsubscribe_mailto": f"mailto:{house.settings.contact_address}?subject=proof",
-            "preferences_url": house.url("p", "proof"),
-        }
-    )
+    return fill(house, form, language=language, address=address, name=name, now=now)
 
 
 def check_test_address(house: House, address: str) -> None:

@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
-from mailer.db import receipts
+from mailer.db import readers, receipts
 from mailer.db.audience import UNFINISHED, Books, books
 from mailer.db.mailings import WAITING, Delivery, Mailing
 from mailer.db.receipts import Receipt
@@ -135,12 +135,34 @@ def release(
     if mailing.state is MailingState.CANCELLED:
         raise MailingRefusal("This mailing was stopped for good; write its doubt off instead.")
     again = {"state": DeliveryState.PENDING, "reason": None, "due_at": now, "settled_at": None}
-    count = _out_of_doubt(session, mailing, again, delivery_id, Delivery.not_after > now)
+    current = _with_a_text_that_holds(session, mailing, delivery_id)
+    count = _out_of_doubt(session, mailing, again, delivery_id, Delivery.not_after > now, *current)
     if count and mailing.state is MailingState.DONE:
         mailing.state, mailing.finished_at = MailingState.SENDING, None
     hint_after_commit(session, Task.SEND_DUE)
     _audit(session, mailing, "doubt-released", actor, now, _which(count, delivery_id))
     return count
+
+
+def _with_a_text_that_holds(
+    session: Session, mailing: Mailing, delivery_id: int | None
+) -> list[ColumnElement[bool]]:
+    """What was corrected or retracted since is never sent again; refuses when nothing else is in doubt."""
+    outdated = readers.outdated(session, mailing)
+    if outdated is None:
+        return []
+    doubtful = select(Delivery.id).where(
+        Delivery.mailing_id == mailing.id, Delivery.state == DeliveryState.IN_DOUBT
+    )
+    if delivery_id is not None:
+        doubtful = doubtful.where(Delivery.id == delivery_id)
+    old = session.scalar(doubtful.where(outdated).limit(1))
+    if old is not None and session.scalar(doubtful.where(~outdated).limit(1)) is None:
+        raise MailingRefusal(
+            "The statement was corrected or retracted since, so this text is not sent again: who may have "
+            "it is told so. Write the doubt off instead."
+        )
+    return [~outdated]
 
 
 def write_off(

@@ -27,12 +27,17 @@ def send_test(
     session: Session, house: House, campaign: Campaign, *, address: str, language: str, now: datetime
 ) -> Trial:
     """Send one test mail and wait for its outcome. No row is made, and it stands in no count."""
-    campaigns.check_test_address(house, address)
-    if not house.settings.smtp_url:
-        raise RelayError("No relay is named. Set MAILER_SMTP_URL, for example smtp://user:password@host:587")
     data = campaigns.proof(
         session, house, campaign, language=language, address=address, name=None, now=now, test=True
     )
+    return send_proof(house, data, address=address, now=now)
+
+
+def send_proof(house: House, data: bytes, *, address: str, now: datetime) -> Trial:
+    """Send a proof to one of the staff. Raises CampaignRefusal for any other address, else RelayError."""
+    campaigns.check_test_address(house, address)
+    if not house.settings.smtp_url:
+        raise RelayError("No relay is named. Set MAILER_SMTP_URL, for example smtp://user:password@host:587")
     letter = Letter(id=0, fence=0, sender=house.settings.from_address, recipient=address, data=data)
     with open_engine(house, None, shares=Shares("trial"), clock=lambda: now, connections=1) as engine:
         ((_, outcome),) = engine.send([letter])

@@ -97,7 +97,11 @@ def known_programme(session: Session) -> Programme:
 
 
 def _known_statement(statement: Statement) -> KnownStatement:
-    text = next(one for one in reversed(statement.texts) if one.language == statement.language)
+    text = next(
+        one
+        for one in statement.texts
+        if (one.language, one.version) == (statement.language, statement.version)
+    )
     return KnownStatement(
         id=statement.id,
         key=statement.key,

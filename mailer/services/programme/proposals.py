@@ -31,7 +31,7 @@ def subject_of(session: Session, proposal: Proposal) -> str:
     if proposal.symposium_id is not None:
         return session.get_one(Symposium, proposal.symposium_id).title
     if proposal.statement_id is not None:
-        return _latest(session.get_one(Statement, proposal.statement_id)).title
+        return _standing(session.get_one(Statement, proposal.statement_id)).title
     return ""
 
 
@@ -77,21 +77,24 @@ def accept(
 
 
 def _edit_statement(session: Session, proposal: Proposal, now: datetime) -> None:
-    """A draft takes its source's new words as another version; a published one is not edited by a page."""
+    """A draft takes its source's new words. What people have read is corrected by a person, in the open."""
     statement = session.get_one(Statement, proposal.statement_id)
     if statement.state is not StatementState.DRAFT:
         raise ProposalRefusal(
-            "A published statement is corrected by people, not by a page: an edit here alerts nobody. "
-            "Reject the proposal once you have seen it."
+            f"The statement is {statement.state.value}: a page does not edit it; nobody is alerted. The "
+            f"new text: mailer proposal show {proposal.id} --field body > corrected.md. If it is right: "
+            f"mailer statement correct {statement.slug} --file corrected.md --wrong ... --right ...; "
+            f"then close this with: mailer proposal reject {proposal.id}"
         )
-    old, changes = _latest(statement), proposal.changes
+    old, changes = _standing(statement), proposal.changes
     if "published_on" in changes:
         statement.dated = date.fromisoformat(changes["published_on"][1])
+    statement.version += 1  # its translations are stale now, and an approval of the old words does not hold
     session.add(
         StatementText(
             statement_id=statement.id,
             language=old.language,
-            version=old.version + 1,
+            version=statement.version,
             title=changes["title"][1] if "title" in changes else old.title,
             body=changes["body"][1] if "body" in changes else old.body,
             created_at=now,
@@ -99,8 +102,10 @@ def _edit_statement(session: Session, proposal: Proposal, now: datetime) -> None
     )
 
 
-def _latest(statement: Statement) -> StatementText:
-    return next(text for text in reversed(statement.texts) if text.language == statement.language)
+def _standing(statement: Statement) -> StatementText:
+    """The statement's text as it stands now, in its own language."""
+    own = (statement.language, statement.version)
+    return next(text for text in statement.texts if (text.language, text.version) == own)
 
 
 def _change_symposium(

@@ -1,7 +1,7 @@
 """What the public may read: published statements and announced symposia, as plain values for the pages.
 
-Drafts do not exist here: a draft's address is the same "not found" as any other. Nothing
-about a person is read, and nothing is changed.
+Drafts and statements under embargo do not exist here: their address is the same "not found"
+as any other. Nothing about a person is read, and nothing is changed.
 """
 
 from collections.abc import Iterable
@@ -12,9 +12,11 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session, selectinload
 
+from mailer.db.embargoes import Embargo, is_public
 from mailer.db.programme import Statement, StatementText, Symposium, SymposiumDate
+from mailer.services.programme.notes import Note, last_change, notes
 from mailer.services.sending.invitation import has_day
-from mailer.vocabulary import EndSource, Precision, StatementState, SymposiumState
+from mailer.vocabulary import EndSource, Precision, StatementState, SymposiumState, TextState
 
 PAGE = 30  # statements on one page of the archive
 FAR = date.max
@@ -31,14 +33,16 @@ class StatementLine:
     languages: tuple[str, ...]
     dated: date
     published_at: datetime
+    updated_at: datetime  # when it was last corrected or retracted, else published
+    retracted: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class StatementPage(StatementLine):
-    """A whole statement; `body` is Markdown."""
+    """A whole statement; `body` is Markdown, and empty after a retraction. `notes`: the newest first."""
 
     body: str
-    changed_at: datetime
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,57 +102,83 @@ class Programme:
     past: tuple[SymposiumPage, ...]
 
 
-def statements(session: Session, language: str, *, page: int = 1, limit: int = PAGE) -> list[StatementLine]:
-    """Published statements, the newest first, with their titles in the language where there are such."""
+def statements(
+    session: Session, language: str, now: datetime, *, page: int = 1, limit: int = PAGE
+) -> list[StatementLine]:
+    """Published statements and those whose embargo is over, the newest first.
+
+    Their titles are in the language where there are such.
+    """
     rows = session.scalars(
-        _published()
+        _public(session, now)
         .order_by(Statement.dated.desc(), Statement.id.desc())
         .limit(limit)
         .offset((page - 1) * limit)
         .options(selectinload(Statement.texts))
     ).all()
-    return [_line(statement, language) for statement in rows if statement.texts]
+    changed = last_change(session, [one.id for one in rows])
+    return [_line(session, one, language, changed.get(one.id)) for one in rows if _current(one)]
 
 
-def pages_of_statements(session: Session) -> int:
+def pages_of_statements(session: Session, now: datetime) -> int:
     """How many pages the archive has; at least one."""
-    count = session.scalar(select(func.count()).select_from(_published().subquery())) or 0
+    count = session.scalar(select(func.count()).select_from(_public(session, now).subquery())) or 0
     return max(1, -(-count // PAGE))
 
 
-def statement(session: Session, slug: str, language: str) -> StatementPage | None:
-    """One published statement in the language, else in its own; None for a draft or an unknown one."""
-    found = session.scalars(_published().where(Statement.slug == slug)).one_or_none()
-    if found is None or not found.texts:
+def statement(
+    session: Session, slug: str, language: str, now: datetime, *, zone: str = "UTC"
+) -> StatementPage | None:
+    """One public statement in the language, else in its own; None for a draft, one under embargo or an
+    unknown one: there is no telling which. `zone` says on which day it was corrected."""
+    found = session.scalars(_public(session, now).where(Statement.slug == slug)).one_or_none()
+    if found is None or not _current(found):
         return None
-    line, text = _line(found, language), _text(found, language)
-    return StatementPage(**vars(line), body=text.body, changed_at=text.created_at)
+    line = _line(session, found, language, last_change(session, [found.id]).get(found.id))
+    body = "" if line.retracted else _text(found, language).body
+    return StatementPage(**vars(line), body=body, notes=notes(session, found, line.language, zone=zone))
 
 
-def _published() -> Select[Statement]:
-    return select(Statement).where(Statement.state == StatementState.PUBLISHED)
+def _public(session: Session, now: datetime) -> Select[Statement]:
+    return select(Statement).where(is_public(session, now))
 
 
-def _line(found: Statement, language: str) -> StatementLine:
+def _published_at(session: Session, found: Statement) -> datetime:
+    """When it became public: for one whose embargo is just over, its moment."""
+    if found.published_at is not None:
+        return found.published_at
+    embargo = session.get(Embargo, found.id)
+    return embargo.opens_at if embargo else found.created_at
+
+
+def _line(session: Session, found: Statement, language: str, changed: datetime | None) -> StatementLine:
     text = _text(found, language)
+    published_at = _published_at(session, found)
     return StatementLine(
         slug=found.slug,
         title=text.title,
         language=text.language,
-        languages=tuple(sorted({text.language for text in found.texts})),
+        languages=tuple(sorted({one.language for one in _current(found)})),
         dated=found.dated,
-        published_at=found.published_at or found.created_at,
+        published_at=published_at,
+        updated_at=changed or published_at,
+        retracted=found.state is StatementState.RETRACTED,
     )
 
 
+def _current(found: Statement) -> list[StatementText]:
+    """The texts that hold now. What a correction left behind, or is not ready, is shown to nobody."""
+    return [text for text in found.texts if text.version == found.version and text.state is TextState.READY]
+
+
 def _text(found: Statement, language: str) -> StatementText:
-    """The newest text in the language, else in the statement's own, else any."""
-    newest = sorted(found.texts, key=lambda text: text.version, reverse=True)
+    """The text in the language, else in the statement's own, else any."""
+    current = _current(found)
     for wanted in (language, found.language):
-        for text in newest:
+        for text in current:
             if text.language == wanted:
                 return text
-    return newest[0]
+    return current[0]
 
 
 def programme(session: Session, now: datetime) -> Programme:

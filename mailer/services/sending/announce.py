@@ -24,6 +24,8 @@ from mailer.wake import Task
 class Announcement:
     """What is to be mailed to whom. The ids name the thing it is about; `due_at` defaults to now.
 
+    Under an embargo nothing can be claimed before `embargo_at`, and it is the Date of its mails.
+
     Over `spread_seconds` its recipients fall due one after another.
     """
 
@@ -38,6 +40,7 @@ class Announcement:
     registration_id: int | None = None
     generation: int | None = None
     due_at: datetime | None = None
+    embargo_at: datetime | None = None
     expires_at: datetime | None = None
     undo_seconds: int = 0
     spread_seconds: int = 0
@@ -65,7 +68,8 @@ def announce(session: Session, house: House, announcement: Announcement, now: da
         facts=announcement.facts,
         message_key=house.message_keys.current,
         token_key=house.tokens.current,
-        opens_at=now + timedelta(seconds=announcement.undo_seconds),
+        opens_at=announcement.embargo_at or now + timedelta(seconds=announcement.undo_seconds),
+        embargo_at=announcement.embargo_at,
         due_at=due_at,
         spread_seconds=announcement.spread_seconds,
         expires_at=announcement.expires_at

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from mailer.db.mailings import Mailing
 from mailer.db.programme import Registration, Symposium
 from mailer.services.house import House
-from mailer.services.sending.content import language_of
+from mailer.services.sending.texts import language_of
 from mailer.services.sending.traits import NOTICES
 from mailer.vocabulary import Attendance, MailingKind, RegistrationState
 

@@ -6,7 +6,7 @@ is urgent comes first; mailings of one rank take turns; a lane gives no more tha
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -14,15 +14,17 @@ from itertools import groupby
 from sqlalchemy.orm import Session
 
 from mailer import failpoints
-from mailer.db import outbox
+from mailer.db import outbox, texts
 from mailer.db.audience import ASKING, STATES_OF
 from mailer.db.outbox import Candidate, Surroundings
 from mailer.failpoints import Failpoint
 from mailer.services.house import House
 from mailer.services.sending import digest_claim
 from mailer.services.sending.attendees import CONFIRMING, on_the_way, reason_for_rule
+from mailer.services.sending.gate import OPEN_BY_NOW, Gate
 from mailer.services.sending.halt import sending_allowed
 from mailer.services.sending.lanes import Allowances, lock_and_allow, spend
+from mailer.services.sending.texts import Text, Texts, sort_by_text
 from mailer.services.sending.traits import BY_RULE, NOTICES
 from mailer.vocabulary import (
     LIFTABLE,
@@ -42,6 +44,14 @@ REASON_OF = {
     RegistrationState.WAITING: SkipReason.WAITING,
     RegistrationState.WITHDRAWN: SkipReason.WITHDRAWN,
 }
+CALLED_OFF = frozenset(
+    {
+        SkipReason.SYMPOSIUM_CANCELLED,
+        SkipReason.MAILING_CANCELLED,
+        SkipReason.DATE_MOVED,
+        SkipReason.RETRACTED,
+    }
+)
 A_MOMENT = timedelta(minutes=1)  # until a notice is looked at again whose reader has another mail on its way
 
 
@@ -53,6 +63,7 @@ class Slice:
     held: tuple[Candidate, ...] = ()
     around: Surroundings = field(default_factory=Surroundings)
     left_out: int = 0
+    texts: Texts = field(default_factory=Texts)
 
     @property
     def worked(self) -> bool:
@@ -69,57 +80,75 @@ def claim(
     limit: int | None = None,
     relays: Sequence[int] = (),
     busy: Container[int] = (),
+    gate: Gate = OPEN_BY_NOW,
 ) -> Slice:
     """Lease the next slice for this worker, settling on the way what must not leave.
 
     `relays` are the lanes of the relays it would leave by: together they must have room for it. `busy` are
     deliveries that this worker still has in hand under an older fence, which was taken from it while it
-    stood still: they are for others, or for later.
+    stood still: they are for others, or for later. `gate` lets through what is under no embargo any more.
     """
     if not sending_allowed(session):
         return Slice()
     left = _Left(lock_and_allow(session, now), relays, busy, limit or house.settings.slice_size)
-    found = _find(session, left, now)
+    found = _find(session, left, gate, now)
     if not found:
         return Slice()
     around = digest_claim.with_statements(session, found, outbox.surroundings(session, found), now)
     if around.registrations:
         around = replace(around, on_the_way=on_the_way(session, found, around))
-    held: list[Candidate] = []
-    later: list[int] = []
-    out: defaultdict[tuple[DeliveryState, SkipReason], list[int]] = defaultdict(list)
-    for candidate in found:
-        reason = reason_to_leave_out(candidate, around, now)
-        if reason is None and around.registrations and _must_wait(candidate, around):
-            later.append(candidate.id)
-        elif reason is None:
-            held.append(candidate)
-        else:
-            out[(_state_for(reason), reason)].append(candidate.id)
+    held, later, out = _asked_once_more(found, around, now)
     if around.digests is not None:
         held = digest_claim.leave_out_empty(session, held, out, around.digests)
+    sorting = sort_by_text(session, held, around)
+    texts.hold(session, sorting.refused.get(SkipReason.AWAITING_TRANSLATION, ()))
+    for reason in sorting.refused.keys() - {SkipReason.AWAITING_TRANSLATION}:
+        out[(_state_for(reason), reason)] += sorting.refused[reason]
     for (state, reason), ids in out.items():
         outbox.leave_out(session, ids, state, reason.value, now)
     outbox.postpone(session, later, now + A_MOMENT)
-    fence = _take(session, house, held, worker=worker, now=now)
+    held = list(sorting.leaving)
+    fence = _take(session, house, sorting.ids_of, worker=worker, now=now)
     spend(session, now, left.spent(held))
     if failpoints.armed:
         failpoints.reach(Failpoint.IN_CLAIM)
-    return Slice(fence, tuple(held), around, len(found) - len(held))
+    return Slice(fence, tuple(held), around, len(found) - len(held), sorting.texts)
 
 
-def _find(session: Session, left: "_Left", now: datetime) -> list[Candidate]:
+LeftOut = defaultdict[tuple[DeliveryState, SkipReason], list[int]]
+
+
+def _asked_once_more(
+    found: Sequence[Candidate], around: Surroundings, now: datetime
+) -> tuple[list[Candidate], list[int], LeftOut]:
+    """Which of them may leave, which are looked at again in a moment, and which must not leave at all."""
+    held: list[Candidate] = []
+    later: list[int] = []
+    out: LeftOut = defaultdict(list)
+    for candidate in found:
+        reason = reason_to_leave_out(candidate, around, now)
+        if reason is not None:
+            out[(_state_for(reason), reason)].append(candidate.id)
+        elif around.registrations and _must_wait(candidate, around):
+            later.append(candidate.id)
+        else:
+            held.append(candidate)
+    return held, later, out
+
+
+def _find(session: Session, left: "_Left", gate: Gate, now: datetime) -> list[Candidate]:
     found: list[Candidate] = []
     if wanted := left.wanted(found, bulk=False):
         found += left.of_those(outbox.urgent(session, now=now, limit=wanted, closed=left.closed), bulk=False)
     if not left.wanted(found, bulk=True):
         return found
     lanes = outbox.lane_ids(session)
-    for _, rank in groupby(outbox.bulk_mailings(session, now), key=lambda one: one[0]):
+    due = gate.passing(session, outbox.bulk_mailings(session, now), now)
+    for _, rank in groupby(due, key=lambda one: one[0]):
         wanted = left.wanted(found, bulk=True)
         if not wanted:
             break
-        found += _by_turns(session, [mailing for _, mailing in rank], lanes, left, now, wanted)
+        found += _by_turns(session, [mailing for _, mailing, _ in rank], lanes, left, now, wanted)
     return found
 
 
@@ -201,19 +230,24 @@ class _Left:
             yield candidate
 
 
-def _take(session: Session, house: House, held: Sequence[Candidate], *, worker: str, now: datetime) -> int:
-    if not held:
+def _take(
+    session: Session, house: House, ids_of: Mapping[Text | None, list[int]], *, worker: str, now: datetime
+) -> int:
+    """Lease them all under one fence, each group with the text that its readers get."""
+    if not any(ids_of.values()):
         return 0
     leased_until = now + timedelta(seconds=house.settings.lease_seconds)
     fence = outbox.open_claim(session, worker=worker, now=now, leased_until=leased_until)
-    outbox.take(session, [candidate.id for candidate in held], fence)
+    for text, ids in ids_of.items():
+        version, language = (text.version, text.language) if text else (None, None)
+        outbox.take(session, ids, fence, version=version, language=language)
     return fence
 
 
 def _state_for(reason: SkipReason) -> DeliveryState:
     if reason is SkipReason.TOO_LATE:
         return DeliveryState.EXPIRED
-    if reason in {SkipReason.SYMPOSIUM_CANCELLED, SkipReason.MAILING_CANCELLED, SkipReason.DATE_MOVED}:
+    if reason in CALLED_OFF:
         return DeliveryState.CANCELLED
     return DeliveryState.SKIPPED
 

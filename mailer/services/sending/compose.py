@@ -8,7 +8,7 @@ signed may be prepared ahead of that, and finished with a signature that was mad
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import format_datetime
@@ -19,10 +19,10 @@ from sqlalchemy.exc import NoResultFound
 from sqlalchemy.orm import Session
 
 from mailer import failpoints
-from mailer.db.digests import Told
 from mailer.db.mailings import Mailing
 from mailer.db.outbox import Candidate
 from mailer.db.programme import Registration, Symposium
+from mailer.db.readers import Original
 from mailer.db.seal import ADDRESS, NAME, SealBroken
 from mailer.failpoints import Failpoint
 from mailer.keys import KeyRingError
@@ -36,11 +36,14 @@ from mailer.services.house import House
 from mailer.services.sending.attendee import language_for, links, manner_of
 from mailer.services.sending.claim import Slice
 from mailer.services.sending.content import Content, Reader, read_content
+from mailer.services.sending.embargo_rows import TEXTS
 from mailer.services.sending.invitation import invitation, local_time
 from mailer.services.sending.reader import entry_of, read_reader
 from mailer.services.sending.settle import GIVEN_BACK, UNFIT
+from mailer.services.sending.texts import language_of, text_ahead
 from mailer.services.sending.told import ENDS_THE_ENTRY, Heard, told_by
 from mailer.services.sending.traits import TRAITS
+from mailer.services.sending.variant import Variant
 from mailer.smtp.letter import Lease, Letter
 from mailer.smtp.outcome import Outcome
 from mailer.vocabulary import MailingKind
@@ -61,6 +64,7 @@ class Frame:
     mailing: Mailing
     symposium: Symposium | None
     language: str
+    originals: Mapping[int, Original]  # what its letters answer, by delivery
     form: Form | None  # None: it could not be compiled, and none of its letters can be
     kind: MailingKind  # of a notice: what it is to these readers
     entry: Symposium | None  # what the calendar part speaks of; None: the mail has none
@@ -183,6 +187,11 @@ class Mail:
         registration = self.registration
         if registration is not None:
             values |= links(house, mailing, registration, frame.now)
+        if frame.originals:
+            original = frame.originals[candidate.id]
+            values["in_reply_to"] = message_id(
+                house.message_keys, original.message_key, original.delivery_id, house.sending_domain
+            )
         if frame.symposium is not None:
             zone = (registration.zone if registration else None) or candidate.zone
             values |= local_time(frame.symposium, zone, frame.language)
@@ -215,6 +224,7 @@ class Composer:
         """The slice's mails, ready to be composed one by one without the database."""
         frames: dict[tuple[object, ...], Frame] = {}
         boottime = self.boottime()
+        wish_of = slice_.texts.wish_of if slice_.texts.originals else None
         digests, rest = _apart(slice_)
         for candidate in digests:
             its_own = self._frame(session, slice_, candidate, None, frames, (lease, now, boottime))
@@ -222,7 +232,7 @@ class Composer:
         for candidate in rest:
             registration_id = candidate.registration_id
             # To subscribers a mailing says the same in each language; an attendee's mail is looked at alone.
-            short = (candidate.mailing_id, candidate.languages)
+            short = wish_of(candidate) if wish_of else (candidate.mailing_id, candidate.languages, None)
             frame = frames.get(short) if registration_id is None else None
             registration = slice_.around.registrations.get(registration_id) if registration_id else None
             if frame is None:
@@ -230,6 +240,15 @@ class Composer:
                 if registration_id is None:
                     frames[short] = frame
             yield Mail(candidate, slice_.fence, frame, registration)
+
+    def prepare(self, session: Session, mailing: Mailing, wished: str) -> bool:
+        """Compile what readers with these languages will get; False when it breaks a rule."""
+        language, text = language_of(wished), text_ahead(session, mailing, wished)
+        if text is None:
+            return True
+        variant = Variant(text=text)
+        key = _form_key(mailing, language, variant, None)
+        return self._form(session, key, mailing, language, None, variant, Reader(), None) is not None
 
     def _frame(
         self,
@@ -244,21 +263,23 @@ class Composer:
         symposium = slice_.around.symposia.get(mailing.symposium_id or 0)
         lease, now, boottime = times
         language = language_for(registration, candidate.languages)
-        manner = manner_of(mailing, symposium, registration, now)
-        statements = slice_.around.digests.get(candidate.id, ()) if slice_.around.digests else ()
-        key = (mailing.id, language, manner, symposium.changed_at if symposium else None, statements)
+        variant = Variant(
+            manner_of(mailing, symposium, registration, now),
+            slice_.around.digests.get(candidate.id, ()) if slice_.around.digests else (),
+            slice_.texts.chosen.get(slice_.texts.wish_of(candidate)),
+        )
+        key = _form_key(mailing, language, variant, symposium)
         if key not in frames:
-            reader = read_reader(session, mailing, symposium, manner)
+            reader = read_reader(session, mailing, symposium, variant.manner)
             kind = reader.kind or mailing.kind
-            entry = entry_of(mailing, kind, symposium, manner, reader.told)
+            entry = entry_of(mailing, kind, symposium, variant.manner, reader.told)
             frames[key] = Frame(
                 house=self.house,
                 mailing=mailing,
                 symposium=symposium,
                 language=language,
-                form=self._form(
-                    session, key, mailing, language, symposium, reader, statements, calendar=entry is not None
-                ),
+                originals=slice_.texts.originals if TRAITS[mailing.kind].answers else {},
+                form=self._form(session, key, mailing, language, symposium, variant, reader, entry),
                 kind=kind,
                 entry=entry,
                 lease=lease,
@@ -274,15 +295,14 @@ class Composer:
         mailing: Mailing,
         language: str,
         symposium: Symposium | None,
+        variant: Variant,
         reader: Reader,
-        statements: Told,
-        *,
-        calendar: bool,
+        entry: Symposium | None,
     ) -> Form | None:
         """The mailing's compiled form in one language; None for one that breaks a rule.
 
-        A symposium that changed makes a new one, and so do readers who were told something else before,
-        and each set of statements that readers of a digest are told of.
+        A symposium that changed makes a new one, and so do readers who were told something else before, each
+        set of statements that readers of a digest are told of, and each text of a statement.
         """
         form = self._forms.get(key)
         if form is None:
@@ -293,11 +313,17 @@ class Composer:
                     mailing,
                     language,
                     symposium=symposium,
+                    variant=variant,
                     reader=reader,
-                    statements=[statement_id for statement_id, _ in statements],
                 )
-                kind = reader.kind or mailing.kind
-                form = build_form(self.house, kind, language, content, label=mailing.key, calendar=calendar)
+                form = build_form(
+                    self.house,
+                    reader.kind or mailing.kind,
+                    language,
+                    content,
+                    label=mailing.key,
+                    calendar=entry is not None,
+                )
             except REFUSALS as problem:
                 log.error("form-unfit", mailing=mailing.id, rule=type(problem).__name__)
                 return None
@@ -316,6 +342,13 @@ def _apart(slice_: Slice) -> tuple[Sequence[Candidate], Sequence[Candidate]]:
     return [one for one in slice_.held if one.id in digests], [
         one for one in slice_.held if one.id not in digests
     ]
+
+
+def _form_key(
+    mailing: Mailing, language: str, variant: Variant, symposium: Symposium | None
+) -> tuple[object, ...]:
+    """What a compiled form is kept under: a symposium that changed, or a newly approved text, is another."""
+    return mailing.id, language, variant, symposium.changed_at if symposium else mailing.facts.get(TEXTS)
 
 
 def build_form(
@@ -350,6 +383,7 @@ def _headers(house: House, kind: MailingKind, content: Content, label: str, *, t
         bulk=traits.bulk,
         auto_submitted=traits.auto_submitted,
         feedback_id=_feedback_id(label, list_key, kind) if traits.bulk else None,
+        in_reply_to=traits.answers,
         test=test,
     )
 

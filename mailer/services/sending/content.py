@@ -4,19 +4,17 @@ The facts are put into words here and rendered into a form; from then on nobody
 looks at the content again, each recipient only fills the form's slots.
 """
 
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import lru_cache
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailer.db.mailings import Campaign, Mailing
 from mailer.db.people import Topic
-from mailer.db.programme import ReminderRule, Statement, StatementText, Symposium, SymposiumVersion
-from mailer.messages import templates, words
+from mailer.db.programme import ReminderRule, Symposium, SymposiumVersion
+from mailer.db.texts import OF_A_STATEMENT
+from mailer.messages import words
 from mailer.messages.catalogues import still_open
 from mailer.messages.facts import (
     AskedFor,
@@ -24,8 +22,6 @@ from mailer.messages.facts import (
     CancellationFacts,
     ChangeFacts,
     DateFixedFacts,
-    DigestEntry,
-    DigestFacts,
     Facts,
     FollowUpFacts,
     OptInFacts,
@@ -33,7 +29,6 @@ from mailer.messages.facts import (
     RegistrationFacts,
     RegistrationRequestFacts,
     ReminderFacts,
-    StatementFacts,
     SymposiumFacts,
     WaitingListFacts,
     WelcomeFacts,
@@ -43,7 +38,9 @@ from mailer.messages.slots import expand_placeholders
 from mailer.services.house import House
 from mailer.services.sending.invitation import has_day
 from mailer.services.sending.notice import changes, same_time
-from mailer.vocabulary import EndSource, Frequency, MailingKind, Precision, RuleTiming
+from mailer.services.sending.statement_content import digest_mail, statement_mail, topic_name
+from mailer.services.sending.variant import Variant
+from mailer.vocabulary import EndSource, MailingKind, Precision, RuleTiming
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +58,6 @@ class Reader:
 
 
 PLACEHOLDERS = frozenset({"first_name"})
-FALLBACK_LANGUAGE = "en"
 
 
 @dataclass(frozen=True)
@@ -79,23 +75,23 @@ def read_content(
     language: str,
     *,
     symposium: Symposium | None = None,
+    variant: Variant = Variant(),  # noqa: B008
     reader: Reader | None = None,
-    statements: Sequence[int] = (),
 ) -> Content:
-    """Everything the mailing says in one language of the frame, to readers who know and did the same.
-
-    `joining`: it holds the attendee's way into the room.
+    """Everything the mailing says in one language of the frame to readers of one variant.
 
     `symposium` is the row as it was claimed: the words, the local time and the calendar part of one
-    mail must speak of the same moment even if the symposium moves meanwhile. `statements` are the ids of
-    those that a digest tells of.
+    mail must speak of the same moment even if the symposium moves meanwhile.
     """
     topic = session.get(Topic, mailing.topic_id) if mailing.topic_id else None
     match mailing.kind:
-        case MailingKind.STATEMENT_ALERT:
-            return Content(_statement(session, house, mailing, _known(topic), language), topic)
+        case kind if kind in OF_A_STATEMENT:
+            return Content(
+                statement_mail(session, house, mailing, _known(topic), language, variant.text), topic
+            )
         case MailingKind.DIGEST:
-            return Content(_digest(session, house, mailing, _known(topic), language, statements), topic)
+            chosen = [statement_id for statement_id, _ in variant.statements]
+            return Content(digest_mail(session, house, mailing, _known(topic), language, chosen), topic)
         case MailingKind.CAMPAIGN:
             campaign = session.get_one(Campaign, mailing.campaign_id)
             return Content(campaign_facts(campaign, _known(topic), language), topic)
@@ -105,29 +101,8 @@ def read_content(
             return Content(WelcomeFacts(topic_names=(topic_name(_known(topic), language),)), topic)
         case _:
             known = symposium or session.get_one(Symposium, mailing.symposium_id)
-            return Content(
-                _symposium_mail(session, house, mailing, known, language, reader or Reader()), topic
-            )
-
-
-def topic_name(topic: Topic, language: str) -> str:
-    """The topic's name in the language, else in English, else its key."""
-    return topic.names.get(language) or topic.names.get(FALLBACK_LANGUAGE) or topic.key
-
-
-def choose_language(wished: list[str]) -> str:
-    """The first of a person's languages that the frame speaks.
-
-    A regional wish is met by its language: fr-CA by fr.
-    """
-    tags = (tag for wish in wished for tag in (wish, wish.partition("-")[0]))
-    return next((tag for tag in tags if tag in templates.LANGUAGES), FALLBACK_LANGUAGE)
-
-
-@lru_cache(maxsize=1024)
-def language_of(wished: str) -> str:
-    """The same for a person's languages as they stand in their row: a JSON list."""
-    return choose_language(json.loads(wished))
+            facts = _symposium_mail(session, house, mailing, known, language, reader or Reader())
+            return Content(facts, topic)
 
 
 def campaign_facts(campaign: Campaign, topic: Topic, language: str) -> CampaignFacts:
@@ -145,65 +120,6 @@ def _known(topic: Topic | None) -> Topic:
     if topic is None:
         raise LookupError("This mailing has no topic although its kind needs one.")
     return topic
-
-
-def _statement(
-    session: Session, house: House, mailing: Mailing, topic: Topic, language: str
-) -> StatementFacts:
-    statement = session.get_one(Statement, mailing.statement_id)
-    text = text_for(session, statement, language)
-    return StatementFacts(
-        title=text.title,
-        published_on=statement.dated,
-        body=text.body,
-        body_language=text.language,
-        url=house.url("statements", statement.slug),
-        topic_name=topic_name(topic, language),
-        fallback=text.language != language,
-    )
-
-
-def _digest(
-    session: Session, house: House, mailing: Mailing, topic: Topic, language: str, statements: Sequence[int]
-) -> DigestFacts:
-    found = session.scalars(
-        select(Statement)
-        .where(Statement.id.in_(statements))
-        .order_by(Statement.dated.desc(), Statement.id.desc())
-    ).all()
-    return DigestFacts(
-        frequency=Frequency(mailing.facts["frequency"]),
-        day=date.fromisoformat(mailing.facts["day"]),
-        entries=tuple(_entry(session, house, statement, language) for statement in found),
-        topic_name=topic_name(topic, language),
-        archive_url=house.url("statements"),
-    )
-
-
-def _entry(session: Session, house: House, statement: Statement, language: str) -> DigestEntry:
-    text = text_for(session, statement, language)
-    return DigestEntry(
-        title=text.title,
-        published_on=statement.dated,
-        body=text.body,
-        body_language=text.language,
-        url=house.url("statements", statement.slug),
-        fallback=text.language != language,
-    )
-
-
-def text_for(session: Session, statement: Statement, language: str) -> StatementText:
-    """The newest text in the language, else in the statement's own."""
-    for wanted in (language, statement.language):
-        text = session.scalars(
-            select(StatementText)
-            .where(StatementText.statement_id == statement.id, StatementText.language == wanted)
-            .order_by(StatementText.version.desc())
-            .limit(1)
-        ).first()
-        if text is not None:
-            return text
-    raise LookupError(f"Statement {statement.id} has no text.")
 
 
 def _symposium_mail(

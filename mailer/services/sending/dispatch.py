@@ -22,7 +22,9 @@ from mailer.services.house import House
 from mailer.services.sending.claim import claim
 from mailer.services.sending.closing import finish
 from mailer.services.sending.compose import Composer, Mail
+from mailer.services.sending.gate import OPEN_BY_NOW, Gate
 from mailer.services.sending.halt import halted_mailings
+from mailer.services.sending.rehearsal import rehearse
 from mailer.services.sending.settle import GIVEN_BACK, settle
 from mailer.services.sending.signers import Signers
 from mailer.services.sending.slices import Slices
@@ -41,6 +43,7 @@ LOOK_SECONDS = 0.25  # between two looks whether staff have stopped something: a
 RETRY_SECONDS = 1.0  # between two tries to write to a database that would not
 SLICE_SECONDS = 1.0  # of work at the present rate is claimed at once,
 SMALLEST_SLICE = 100  # but never less than this
+AT_ONCE = 16  # mails that are signed one by one on their way, when they fall due this very moment
 LEASE_MARGIN = 2.0  # seconds before the end of a lease from which no dot leaves under it
 
 log = structlog.get_logger()
@@ -57,6 +60,7 @@ class Dispatcher:
     worker: str
     clock: Clock
     way_out: WayOut = field(default_factory=WayOut)
+    gate: Gate = OPEN_BY_NOW
     _slices: Slices = field(default_factory=Slices)
     _unfits: Unfits = field(default_factory=Unfits)
     _signers: Signers | None = None
@@ -64,6 +68,8 @@ class Dispatcher:
     _rate: float = 0.0  # mails a second, smoothed
     _broken: SQLAlchemyError | None = None  # what the database said when it would not take outcomes
     _refused: bool = False  # the relay refused: nothing more is claimed in this run
+    _urged: bool = False  # something has fallen due this moment: claim although there is enough to do
+    _ahead: datetime | None = None  # an embargo to prepare for
     _times: "_Times" = field(default_factory=lambda: _Times())
 
     def __post_init__(self) -> None:
@@ -85,9 +91,12 @@ class Dispatcher:
             if stop() and not stopping:
                 stopping = True
                 self._stop_offering()
+            self._prepare()
+            dry = dry and not self._urged
             done = stopping or dry or self._refused or self._broken is not None
-            if not done and self._has_room():
-                dry = not self._claim()
+            if not done and (self._urged or self._has_room()):
+                urged, self._urged = self._urged, False
+                dry = not self._claim(first=urged)
                 continue  # a slice of which nobody was to be mailed is followed by the next
             if done and not self._slices.on_their_way:
                 break
@@ -100,6 +109,36 @@ class Dispatcher:
         with self.house.database.write() as session:
             finish(session, self.clock())
         return self._sent - before
+
+    def urge(self) -> None:
+        """Something falls due this very moment: claim it at once. From any thread, also while it runs."""
+        self._urged = True
+
+    def foresee(self, moment: datetime) -> None:
+        """An embargo ends then: prepare for it in the next round of a run. From any thread."""
+        self._ahead = moment
+
+    def _prepare(self) -> None:
+        """Do now, and undo, what an embargo's end will need: nothing is then done for the first time."""
+        moment, self._ahead = self._ahead, None
+        if moment is None:
+            return
+        relays = tuple(self.way_out.lanes.values())
+        limit = self._slice_size()
+        try:
+            rehearsed = rehearse(
+                self.house, self.composer, moment, worker=self.worker, relays=relays, limit=limit
+            )
+        except SQLAlchemyError as problem:
+            log.warning("embargo-not-prepared", kind=type(problem).__name__)
+            return
+        self.engine.warm(rehearsed.domains)
+        log.info("embargo-prepared", mailings=rehearsed.mailings, languages=rehearsed.languages)
+
+    def prepare(self, moment: datetime) -> None:
+        """The same outside a run."""
+        self.foresee(moment)
+        self._prepare()
 
     def close(self) -> None:
         """Give back what has no dot, wait for the dots that are out, and write what became of them."""
@@ -128,8 +167,8 @@ class Dispatcher:
         wanted = max(SMALLEST_SLICE, int(self._rate * SLICE_SECONDS))
         return min(wanted, self.house.settings.slice_size)
 
-    def _claim(self) -> bool:
-        """Claim a slice and offer it to the engine; False when there was nothing."""
+    def _claim(self, *, first: bool = False) -> bool:
+        """Claim a slice and offer it to the engine, `first` before what waits there; False for nothing."""
         if failpoints.armed:
             failpoints.reach(Failpoint.BEFORE_CLAIM)
         self._times.claim.start()
@@ -144,6 +183,7 @@ class Dispatcher:
                     limit=self._slice_size(),
                     relays=tuple(self.way_out.lanes.values()),
                     busy=self._slices.busy,
+                    gate=self.gate,
                 )
                 # Here, so that whatever is wrong with reading a content gives the lease back with it.
                 mails = list(self.composer.mails(session, slice_, lease=lease, now=self.clock()))
@@ -154,7 +194,7 @@ class Dispatcher:
             failpoints.reach(Failpoint.AFTER_CLAIM)
         if mails:
             self._slices.add(slice_.fence, lease, mails)
-            self._feed(self._without_the_formless(mails))
+            self._feed(self._without_the_formless(mails), first=first)
         return slice_.worked
 
     def _without_the_formless(self, mails: list[Mail]) -> list[Mail]:
@@ -166,8 +206,14 @@ class Dispatcher:
         self._slices.learn([(number, GIVEN_BACK) for number in sorted(spared)])
         return [mail for mail in mails if mail.id not in spared]
 
-    def _feed(self, mails: list[Mail]) -> None:
-        (self._signers or self._stream).feed(mails)
+    def _feed(self, mails: list[Mail], *, first: bool) -> None:
+        if self._signers is None:
+            self._stream.feed(mails, first=first)
+            return
+        at_once = AT_ONCE if first else 0  # what is in a hurry is not queued behind what is to be signed
+        if at_once:
+            self._stream.feed(mails[:at_once], first=True)
+        self._signers.feed(mails[at_once:])
 
     # --- settle
 

@@ -17,6 +17,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, aliased
 
 from mailer.db.mailings import Attempt, Claim, Delivery, Mailing
+from mailer.db.programme import Statement
 from mailer.messages.tokens import message_id
 from mailer.services import audit
 from mailer.services.house import House
@@ -24,7 +25,7 @@ from mailer.services.sending.relay_log import Search, search
 from mailer.services.sending.told import remember, told_once
 from mailer.smtp.outcome import Fault, Phase, Reason, Verdict
 from mailer.smtp.postfix_log import Fate
-from mailer.vocabulary import DeliveryState, MailingState, SkipReason
+from mailer.vocabulary import DeliveryState, MailingKind, MailingState, SkipReason, StatementState
 
 MARGIN = timedelta(minutes=10)  # the longest a server may think about a final dot, RFC 5321 4.5.3.2.6
 FRESH = timedelta(minutes=20)  # younger doubts are looked up every time, older ones
@@ -218,6 +219,8 @@ def _write(
             continue
         if fate is Fate.ACCEPTED:
             _sent(session, delivery, mailing, now)
+        elif overtaken := _overtaken(session, delivery, mailing):
+            delivery.state, delivery.reason, delivery.settled_at = DeliveryState.CANCELLED, overtaken, now
         else:
             _back(delivery, mailing, now)
         session.add(_attempt(delivery, fate, now))
@@ -235,6 +238,16 @@ def _sent(session: Session, delivery: Delivery, mailing: Mailing, now: datetime)
     told = told_once(session, mailing, delivery.fence)
     if delivery.registration_id is not None and told is not None:  # only where nothing later is known
         remember(session, [(delivery.registration_id, told._replace(firm=False))], [], now)
+
+
+def _overtaken(session: Session, delivery: Delivery, mailing: Mailing) -> SkipReason | None:
+    """Why its text must not leave again: who may have had it is told of the correction instead."""
+    if mailing.statement_id is None or mailing.kind is MailingKind.RETRACTION:
+        return None
+    statement = session.get_one(Statement, mailing.statement_id)
+    if statement.state is StatementState.RETRACTED:
+        return SkipReason.RETRACTED
+    return SkipReason.CORRECTED if (delivery.version or 1) < statement.version else None
 
 
 def _back(delivery: Delivery, mailing: Mailing, now: datetime) -> None:

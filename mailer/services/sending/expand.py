@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from mailer.db import audience, digests, receipts
+from mailer.db import audience, digests, readers, receipts, texts
 from mailer.db.audience import Slot
 from mailer.db.mailings import Campaign, Mailing
 from mailer.db.programme import Symposium, SymposiumDate
@@ -22,6 +22,9 @@ Audience = Callable[[Mailing, Slot], Select[Any]]
 AUDIENCES: dict[MailingKind, Audience] = {
     MailingKind.STATEMENT_ALERT: digests.readers_at_once,
     MailingKind.DIGEST: digests.readers_of_digest,
+    MailingKind.CORRECTION: readers.holders,
+    MailingKind.RETRACTION: readers.holders,
+    MailingKind.TRANSLATION: readers.readers_of_another_language,
     MailingKind.CAMPAIGN: audience.subscribers_of_topic,
     MailingKind.OPT_IN: audience.subscriber_of_subscription,
     MailingKind.WELCOME: audience.subscriber_of_subscription,
@@ -49,7 +52,7 @@ def expand_mailing(
     reminder takes in a late registration: it opens again, or stays paused.
     """
     mailing = session.scalars(select(Mailing).where(Mailing.id == mailing_id).with_for_update()).one_or_none()
-    if mailing is None or not _may_expand(mailing, now):
+    if mailing is None or not _may_expand(mailing, now) or _must_wait(session, mailing):
         return 0
     only = None if mailing.state is MailingState.EXPANDING else registration_id
     if mailing.kind in BY_RULE:
@@ -62,6 +65,7 @@ def expand_mailing(
         now=now,
         due_at=max(mailing.due_at, now),
         not_after=mailing.expires_at,
+        dated=mailing.embargo_at,
         spread=timedelta(seconds=mailing.spread_seconds),
     )
     if mailing.kind is MailingKind.STATEMENT_ALERT:
@@ -115,6 +119,14 @@ def _may_expand(mailing: Mailing, now: datetime) -> bool:
     if mailing.kind not in BY_RULE or now > mailing.expires_at:
         return False
     return mailing.state is not MailingState.CANCELLED
+
+
+def _must_wait(session: Session, mailing: Mailing) -> bool:
+    """Who got the alert in which language is known only once no worker has it in hand."""
+    if mailing.kind is not MailingKind.TRANSLATION:
+        return False
+    alerts = frozenset({MailingKind.STATEMENT_ALERT})
+    return texts.on_the_wire(session, mailing.statement_id or 0, before=None, kinds=alerts)
 
 
 def _near_generations(session: Session, mailing: Mailing, nearness: timedelta) -> set[int]:

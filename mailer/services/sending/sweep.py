@@ -21,8 +21,10 @@ from mailer.db.dialect import is_postgresql
 from mailer.db.mailings import Claim, Delivery, Mailing
 from mailer.services.house import House
 from mailer.services.sending.closing import finish, retry_doubtful
+from mailer.services.sending.embargo_watch import watch
 from mailer.services.sending.expand import expand_mailing
 from mailer.services.sending.settle import GIVEN_BACK, Result, settle
+from mailer.services.sending.split import split_announced
 from mailer.services.sending.told import told_once
 from mailer.smtp import journal
 from mailer.smtp.journal_read import SUFFIX
@@ -49,8 +51,9 @@ class Swept:
 
 def sweep(house: House, now: datetime) -> Swept:
     """Look at everything once and set it going again; safe at any moment, in any number of processes."""
-    expanded = _expand_waiting(house, now)
     recovered = recover(house, now)
+    split_announced(house, now)
+    expanded = _expand_waiting(house, now) + watch(house, now)
     with house.database.write() as session:
         retried = retry_doubtful(session, now)
         finish(session, now)

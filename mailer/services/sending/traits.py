@@ -17,6 +17,7 @@ class Traits:
     unsubscribe: bool  # carries the List-Unsubscribe pair
     auto_submitted: bool
     calendar: bool = False  # carries an iTIP part for whom invitation.py says
+    answers: bool = False  # In-Reply-To names the alert that this person got
 
 
 # Made by a rule: each later registration joins, and leaving one leaves all of that symposium.
@@ -104,6 +105,33 @@ TRAITS: dict[MailingKind, Traits] = {
     ),
     MailingKind.DIGEST: Traits(
         rank=40, policy=_HOLD, lifetime=3 * _DAY, bulk=True, unsubscribe=True, auto_submitted=False
+    ),
+    MailingKind.CORRECTION: Traits(
+        rank=40,
+        policy=_HOLD,
+        lifetime=3 * _DAY,
+        bulk=True,
+        unsubscribe=True,
+        auto_submitted=False,
+        answers=True,
+    ),
+    MailingKind.RETRACTION: Traits(
+        rank=40,
+        policy=_HOLD,
+        lifetime=3 * _DAY,
+        bulk=True,
+        unsubscribe=True,
+        auto_submitted=False,
+        answers=True,
+    ),
+    MailingKind.TRANSLATION: Traits(
+        rank=45,
+        policy=_HOLD,
+        lifetime=3 * _DAY,
+        bulk=True,
+        unsubscribe=True,
+        auto_submitted=False,
+        answers=True,
     ),
     MailingKind.CAMPAIGN: Traits(
         rank=50, policy=_HOLD, lifetime=3 * _DAY, bulk=True, unsubscribe=True, auto_submitted=False

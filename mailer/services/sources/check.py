@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 import structlog
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from mailer.db.sources import Source
@@ -91,15 +92,41 @@ def check(
         return Checked(source_id=lease.source_id, trouble="The source was removed meanwhile.")
     guest = Guest(house, web or Web(), now)
     answer = _answer(guest, source, web or Web(), now, whole=whole)
-    with house.database.write() as session:
-        ours = held(session, lease)
-        if ours is None:
-            return Checked(source_id=lease.source_id, trouble="Somebody else has checked it meanwhile.")
-        checked = _write(session, ours, answer, now, believe=believe)
-        delay = timedelta(seconds=min(guest.delay or 0, 86_400))
-        give_back(ours, now, wait=max(answer.wait or timedelta(0), delay))
+    delay = timedelta(seconds=min(guest.delay or 0, 86_400))
+    answer = replace(answer, wait=max(answer.wait or timedelta(0), delay))
+    checked = _written(house, lease, answer, now, believe=believe)
     log.info("source-checked", source=lease.source_id, failed=bool(checked.trouble))
     return checked
+
+
+def _written(house: House, lease: Lease, answer: _Answer, now: datetime, *, believe: bool) -> Checked:
+    for _ in range(2):
+        try:
+            return _write(house, lease, answer, now, believe=believe)
+        except IntegrityError:
+            continue  # another source brought the same thing in this very moment: now it is known
+        except (SQLAlchemyError, ArithmeticError, LookupError, TypeError, ValueError) as problem:
+            # Nothing of it was written. Said on the source, it is tried again later and ever more rarely.
+            trouble = _fault(problem, lease.source_id)
+            return _write(house, lease, _Answer(trouble=trouble, wait=answer.wait), now, believe=believe)
+    trouble = "Something else wrote the same at the same time. It is read again at its next turn."
+    return _write(house, lease, _Answer(trouble=trouble, wait=answer.wait), now, believe=believe)
+
+
+def _write(house: House, lease: Lease, answer: _Answer, now: datetime, *, believe: bool) -> Checked:
+    with house.database.write() as session:
+        source = held(session, lease)
+        if source is None:
+            return Checked(source_id=lease.source_id, trouble="Somebody else has checked it meanwhile.")
+        checked = _taken(session, source, answer, now, believe=believe)
+        give_back(source, now, wait=answer.wait)
+        return checked
+
+
+def _fault(problem: Exception, source_id: int) -> str:
+    kind = type(problem).__name__
+    log.error("source-unreadable", source=source_id, kind=kind)
+    return f"It cannot be read ({kind}): a fault of the program. Please report it."
 
 
 def _answer(guest: Guest, source: Source, web: Web, now: datetime, *, whole: bool) -> _Answer:
@@ -115,10 +142,7 @@ def _answer(guest: Guest, source: Source, web: Web, now: datetime, *, whole: boo
     except IngestError as problem:
         return _Answer(trouble=str(problem))
     except Exception as problem:
-        log.error("source-unreadable", source=source.id, kind=type(problem).__name__)
-        return _Answer(
-            trouble=f"It cannot be read ({type(problem).__name__}): a fault of the program. Please report it."
-        )
+        return _Answer(trouble=_fault(problem, source.id))
     return _Answer(fetched=fetched, page=page)
 
 
@@ -145,7 +169,7 @@ def _today(source: Source, now: datetime) -> date:
     return now.astimezone(zone_named(source.zone)).date()
 
 
-def _write(session: Session, source: Source, answer: _Answer, now: datetime, *, believe: bool) -> Checked:
+def _taken(session: Session, source: Source, answer: _Answer, now: datetime, *, believe: bool) -> Checked:
     source.checked_at = now
     if answer.trouble:
         return _failed(session, source, answer, now)

@@ -2,10 +2,10 @@
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from urllib.parse import urlsplit
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from mailer.db.programme import Proposal
@@ -14,7 +14,7 @@ from mailer.ingest.fetch import Limits
 from mailer.ingest.hosts import read_url
 from mailer.services import audit
 from mailer.services.incidents import close_all_but
-from mailer.vocabulary import ProposalState, SourceKind, SourceState
+from mailer.vocabulary import ItemFate, ProposalState, SourceKind, SourceState
 
 SHORTEST, LONGEST = timedelta(minutes=15), timedelta(days=30)
 MOST_SOURCES = 200
@@ -106,6 +106,20 @@ def items_of(session: Session, source: Source) -> list[SourceItem]:
     return list(
         session.scalars(select(SourceItem).where(SourceItem.source_id == source.id).order_by(*latest))
     )
+
+
+def held_counts(session: Session, today: date) -> dict[int, int]:
+    """How many items of each source wait for a person: held, still there, and not over."""
+    waiting = (
+        select(SourceItem.source_id, func.count())
+        .where(
+            SourceItem.fate == ItemFate.HELD,
+            SourceItem.gone_at.is_(None),
+            or_(SourceItem.day.is_(None), SourceItem.day >= today),
+        )
+        .group_by(SourceItem.source_id)
+    )
+    return dict(session.execute(waiting).all())
 
 
 def pause(session: Session, source: Source, *, actor: str, now: datetime) -> None:

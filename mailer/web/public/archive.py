@@ -18,18 +18,18 @@ IN_FEED = 30
 @page(router, "/statements")
 def statements(visit: Visiting, page: str = "1") -> Response:
     with visit.house.database.read() as session:
-        pages = public.pages_of_statements(session)
+        pages = public.pages_of_statements(session, visit.now)
         number = int(page) if page.isascii() and page.isdecimal() and len(page) < 7 else 0
         if not 1 <= number <= pages:
             raise HTTPException(404)
-        found = public.statements(session, visit.language, page=number)
+        found = public.statements(session, visit.language, visit.now, page=number)
     return visit.page("statements.html", statements=found, page=number, pages=pages)
 
 
 @page(router, "/statements.atom")
 def statements_feed(request: Request, visit: Visiting) -> Response:
     with visit.house.database.read() as session:
-        found = public.statements(session, visit.language, limit=IN_FEED)
+        found = public.statements(session, visit.language, visit.now, limit=IN_FEED)
     octets = atom(visit.house, found, visit.language)
     return cached(request, octets, "application/atom+xml; charset=utf-8", by_language=True)
 
@@ -37,7 +37,8 @@ def statements_feed(request: Request, visit: Visiting) -> Response:
 @page(router, "/statements/{slug}")
 def statement(visit: Visiting, slug: str, text: str = "") -> Response:
     with visit.house.database.read() as session:
-        found = public.statement(session, slug, text or visit.language)
+        zone = visit.house.settings.zone
+        found = public.statement(session, slug, text or visit.language, visit.now, zone=zone)
     if found is None:
         raise HTTPException(404)
     return visit.page("statement.html", statement=found, chosen=bool(text))

@@ -1,4 +1,7 @@
-"""The feed of statements (Atom, RFC 4287): stable ids, and only what is published."""
+"""The feed of statements (Atom, RFC 4287): stable ids, and only what is published.
+
+A correction or retraction moves `updated` and nothing else, so that readers look again.
+"""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -16,7 +19,7 @@ def atom(house: House, statements: Sequence[StatementLine], language: str) -> by
     feed = Element("feed", {"xmlns": NAMESPACE, "xml:lang": language})
     _add(feed, "id", house.url("statements"))
     _add(feed, "title", house.settings.organisation)
-    _add(feed, "updated", max((one.published_at for one in statements), default=NEVER).isoformat())
+    _add(feed, "updated", max((one.updated_at for one in statements), default=NEVER).isoformat())
     SubElement(feed, "link", {"rel": "alternate", "type": "text/html", "href": house.url("statements")})
     SubElement(feed, "link", {"rel": "self", "href": house.url("statements.atom")})
     _add(SubElement(feed, "author"), "name", house.settings.organisation)
@@ -26,7 +29,7 @@ def atom(house: House, statements: Sequence[StatementLine], language: str) -> by
         _add(entry, "id", address)
         _add(entry, "title", one.title)
         _add(entry, "published", one.published_at.isoformat())
-        _add(entry, "updated", one.published_at.isoformat())
+        _add(entry, "updated", one.updated_at.isoformat())
         SubElement(entry, "link", {"rel": "alternate", "type": "text/html", "href": address})
     return bytes(tostring(feed, encoding="utf-8", xml_declaration=True))
 

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0007"
-down_revision = "0004"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("topic_id", number, nullable=False),
         sa.Column("owed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("delivery_id", number, nullable=True),
+        sa.Column("version", sa.SmallInteger(), nullable=True),
         sa.PrimaryKeyConstraint("subscriber_id", "statement_id", name=op.f("pk_digest_items")),
     )
     op.create_index(

@@ -1,0 +1,279 @@
+"""Corrections and retractions: written as a draft, looked at, and announced by a person.
+
+From the announcement on nobody gets the older text any more. What becomes of each row is
+decided once what was on the wire has landed (services.sending.split).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from mailer.db import digests, readers, texts
+from mailer.db.audience import Slot
+from mailer.db.mailings import WAITING, Delivery, Mailing
+from mailer.db.programme import Correction, Statement, StatementText
+from mailer.db.session import hint_after_commit
+from mailer.messages.slots import refuse_markers
+from mailer.services import audit
+from mailer.services.programme.refusals import StatementRefusal
+from mailer.services.programme.translations import check_language, check_text, unfinished_mailings
+from mailer.services.sending.traits import TRAITS
+from mailer.vocabulary import (
+    CorrectionKind,
+    CorrectionState,
+    DeliveryState,
+    MailingKind,
+    MailingState,
+    StatementState,
+    TextState,
+)
+from mailer.wake import Task
+
+LONGEST_WORDS = 2_000  # characters of what was wrong, of what is right, of a reason
+_WORDS = {
+    CorrectionKind.CORRECTION: ("wrong", "right"),
+    CorrectionKind.RETRACTION: ("reason",),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reach:
+    """Whom an announcement would reach now. `mailed` get the mail about it, `instead` the corrected text
+    in place of the old one, `called_off` nothing any more; `left_out` had it and must not be mailed."""
+
+    mailed: int
+    left_out: Mapping[str, int]
+    on_the_wire: int
+    instead: int
+    called_off: int
+
+
+def all_of(session: Session, statement: Statement) -> list[Correction]:
+    """The statement's corrections and its retraction, the oldest first."""
+    found = select(Correction).where(Correction.statement_id == statement.id).order_by(Correction.number)
+    return list(session.scalars(found))
+
+
+def draft_of(session: Session, statement: Statement) -> Correction:
+    """The one that waits to be announced. Raises StatementRefusal."""
+    found = next((one for one in all_of(session, statement) if one.state is CorrectionState.DRAFT), None)
+    if found is None:
+        raise StatementRefusal(
+            "Nothing waits to be announced. Write it with: "
+            f"mailer statement correct {statement.slug} --file ... --wrong ... --right ..."
+        )
+    return found
+
+
+def draft_correction(
+    session: Session,
+    statement: Statement,
+    *,
+    title: str | None,
+    body: str,
+    wrong: str,
+    right: str,
+    actor: str,
+    now: datetime,
+) -> Correction:
+    """Write a correction in the statement's own language; it takes the place of an earlier draft."""
+    _check_published(statement)
+    current = texts.text(session, statement.id, statement.language, statement.version)
+    title = title or current.title
+    check_text(title, body, statement.language)
+    if (title, body) == (current.title, current.body):
+        raise StatementRefusal("The corrected text is the text that stands already. Give the corrected file.")
+    correction = _draft(session, statement, CorrectionKind.CORRECTION, actor, now)
+    correction.to_version = statement.version + 1
+    correction.words = {statement.language: _checked(CorrectionKind.CORRECTION, wrong=wrong, right=right)}
+    _store(session, statement, statement.language, correction.to_version, title, body, now)
+    session.flush()
+    return correction
+
+
+def draft_retraction(
+    session: Session, statement: Statement, *, reason: str, actor: str, now: datetime
+) -> Correction:
+    """Write a retraction in the statement's own language; it takes the place of an earlier draft."""
+    _check_published(statement)
+    correction = _draft(session, statement, CorrectionKind.RETRACTION, actor, now)
+    correction.words = {statement.language: _checked(CorrectionKind.RETRACTION, reason=reason)}
+    session.flush()
+    return correction
+
+
+def add_language(
+    session: Session,
+    correction: Correction,
+    statement: Statement,
+    *,
+    language: str,
+    now: datetime,
+    title: str | None = None,
+    body: str | None = None,
+    **words: str,
+) -> None:
+    """Say the draft in one more language; a correction also brings that translation up to it."""
+    check_language(language)
+    if correction.state is not CorrectionState.DRAFT:
+        raise StatementRefusal("It is announced already and stays as it was.")
+    correction.words = {**correction.words, language: _checked(correction.kind, **words)}
+    if correction.to_version is None:
+        return
+    if body is None:
+        raise StatementRefusal("A correction in another language needs its corrected text too: --file")
+    earlier = _latest_title(session, statement, language)
+    check_text(title or earlier or "", body, language)
+    _store(session, statement, language, correction.to_version, title or earlier or "", body, now)
+
+
+def reach(session: Session, correction: Correction, statement: Statement, now: datetime) -> Reach:
+    """Count whom it would reach if it were announced now."""
+    stand_in = _stand_in(session, correction)
+    slot = Slot(now=now, due_at=now, not_after=now)
+    audience = readers.holders(stand_in, slot).subquery()
+    counted = session.execute(
+        select(audience.c.state, audience.c.reason, func.count()).group_by(
+            audience.c.state, audience.c.reason
+        )
+    ).all()
+    of_it = Delivery.mailing_id.in_(texts.mailings_of(statement.id))
+    waiting = session.scalar(select(func.count()).where(of_it, Delivery.state.in_(WAITING))) or 0
+    flying = session.scalar(select(func.count()).where(of_it, Delivery.state == DeliveryState.CLAIMED)) or 0
+    waiting += digests.owed(session, statement.id)
+    corrects = correction.kind is CorrectionKind.CORRECTION
+    return Reach(
+        mailed=sum(count for _, reason, count in counted if reason is None),
+        left_out={reason: count for _, reason, count in counted if reason is not None},
+        on_the_wire=flying,
+        instead=waiting if corrects else 0,
+        called_off=0 if corrects else waiting,
+    )
+
+
+def _stand_in(session: Session, correction: Correction) -> Mailing:
+    """The mailing that it would be; never stored."""
+    topic_id = session.scalar(
+        select(Mailing.topic_id).where(
+            Mailing.statement_id == correction.statement_id, Mailing.kind == MailingKind.STATEMENT_ALERT
+        )
+    )
+    rank = TRAITS[MailingKind.CORRECTION].rank
+    facts = {"before": correction.to_version}
+    return Mailing(id=0, rank=rank, statement_id=correction.statement_id, topic_id=topic_id, facts=facts)
+
+
+def announce(
+    session: Session, correction: Correction, statement: Statement, *, actor: str, now: datetime
+) -> None:
+    """From now on nobody gets the older text. What was claimed is waited for; the sweep does the rest.
+
+    Announcing twice is one announcement.
+    """
+    session.refresh(statement, with_for_update=True)  # waits for the claims that read the older version
+    session.refresh(correction, with_for_update=True)
+    if correction.state is not CorrectionState.DRAFT:
+        return
+    if any(one.state is CorrectionState.SETTLING for one in all_of(session, statement)):
+        raise StatementRefusal("An earlier correction still waits for mails on the wire. Try again shortly.")
+    if correction.from_version != statement.version:
+        raise StatementRefusal("The text has changed since this was written. Write it again.")
+    correction.paused = _pause(session, statement)
+    if correction.to_version is None:
+        statement.state = StatementState.RETRACTED
+    else:
+        statement.version = correction.to_version
+    correction.state, correction.announced_at = CorrectionState.SETTLING, now
+    session.flush()
+    hint_after_commit(session, Task.SWEEP)
+    audit.record(
+        session,
+        actor=actor,
+        action=f"{correction.kind.value}-announced",
+        subject=f"statement:{statement.id}",
+        now=now,
+        detail={"number": correction.number},
+    )
+
+
+def _pause(session: Session, statement: Statement) -> list[int]:
+    """Hold back what is being sent; what staff have paused themselves stays as it is afterwards."""
+    stopped = []
+    for mailing in unfinished_mailings(session, statement):
+        if mailing.state is not MailingState.PAUSED:
+            mailing.state = MailingState.PAUSED
+            stopped.append(mailing.id)
+    return stopped
+
+
+def _check_published(statement: Statement) -> None:
+    if statement.state is not StatementState.PUBLISHED:
+        raise StatementRefusal(
+            f"The statement is {statement.state.value}; only a published one is corrected or retracted."
+        )
+
+
+def _draft(
+    session: Session, statement: Statement, kind: CorrectionKind, actor: str, now: datetime
+) -> Correction:
+    known = all_of(session, statement)
+    for one in known:
+        if one.state is CorrectionState.DRAFT:
+            session.delete(one)
+    session.execute(
+        delete(StatementText).where(
+            StatementText.statement_id == statement.id, StatementText.version > statement.version
+        )
+    )
+    session.flush()
+    number = 1 + max((one.number for one in known if one.state is not CorrectionState.DRAFT), default=0)
+    correction = Correction(
+        statement_id=statement.id,
+        number=number,
+        kind=kind,
+        from_version=statement.version,
+        words={},
+        actor=actor,
+        created_at=now,
+    )
+    session.add(correction)
+    return correction
+
+
+def _store(
+    session: Session, statement: Statement, language: str, version: int, title: str, body: str, now: datetime
+) -> None:
+    found = session.scalars(
+        select(StatementText).where(
+            StatementText.statement_id == statement.id,
+            StatementText.language == language,
+            StatementText.version == version,
+        )
+    ).one_or_none()
+    text = found or StatementText(statement_id=statement.id, language=language, version=version)
+    text.title, text.body, text.state, text.created_at = title.strip(), body, TextState.READY, now
+    session.add(text)
+
+
+def _latest_title(session: Session, statement: Statement, language: str) -> str | None:
+    return session.scalar(
+        select(StatementText.title)
+        .where(StatementText.statement_id == statement.id, StatementText.language == language)
+        .order_by(StatementText.version.desc())
+        .limit(1)
+    )
+
+
+def _checked(kind: CorrectionKind, **words: str) -> dict[str, str]:
+    """The words that this kind needs, each one paragraph."""
+    told = {}
+    for name in _WORDS[kind]:
+        text = " ".join(words.get(name, "").split())
+        if not 1 <= len(text) <= LONGEST_WORDS:
+            raise StatementRefusal(f"Say it in 1 to {LONGEST_WORDS:,} characters: --{name}")
+        refuse_markers(text)
+        told[name] = text
+    return told

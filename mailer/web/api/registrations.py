@@ -1,0 +1,69 @@
+"""POST /api/registrations: a sign-up from another form tool, once for each of the tool's own ids."""
+
+import json
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from mailer.services.registration import api_tokens, sign_up
+from mailer.services.registration.api_tokens import Scope
+from mailer.services.registration.sign_up import Refused, SignUpRefusal, Taken
+from mailer.web.api.answers import NO_STORE, refusal
+from mailer.web.site import Visit, Visiting
+
+router = APIRouter()
+
+MOST_OCTETS = 64 * 1024
+STATUS_OF = {
+    Refused.INVALID: 422,
+    Refused.UNKNOWN_SYMPOSIUM: 404,
+    Refused.NOT_OPEN: 409,
+    Refused.FULL: 409,
+    Refused.WITHDRAWN: 409,
+    Refused.OTHER_CONTENT: 409,
+}
+
+
+@router.post("/api/registrations", include_in_schema=False)
+async def register(request: Request, visit: Visiting) -> Response:
+    authorization = request.headers.get("authorization", "")
+    body = await request.body()
+    return await run_in_threadpool(_register, visit, authorization, body)
+
+
+def _register(visit: Visit, authorization: str, body: bytes) -> Response:
+    with visit.house.database.read() as session:
+        bearer = api_tokens.bearer_of(session, authorization, visit.now)
+    if bearer is None:
+        sentence = "Send Authorization: Bearer TOKEN, with a token that is neither revoked nor expired."
+        return refusal(401, "unauthorized", sentence)
+    if Scope.REGISTRATIONS not in bearer.scopes:
+        return refusal(403, "forbidden", "This token may not register anybody: it lacks that scope.")
+    if len(body) > MOST_OCTETS:
+        return refusal(413, "too_large", f"One sign-up holds at most {MOST_OCTETS // 1024} KiB.")
+    try:
+        payload = sign_up.read_payload(_document(body))
+        with visit.house.database.write() as session:
+            taken = sign_up.take(session, visit.house, bearer, payload, visit.now)
+    except SignUpRefusal as refused:
+        return refusal(STATUS_OF[refused.why], refused.why.value, refused.sentence, refused.at)
+    return _answer(taken)
+
+
+def _document(body: bytes) -> Any:
+    try:
+        return json.loads(body.decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise SignUpRefusal(Refused.INVALID, "The body is not JSON in UTF-8.") from None
+
+
+def _answer(taken: Taken) -> Response:
+    told = {
+        "registration": taken.registration_id,
+        "state": taken.state.value if taken.state else "erased",
+        "repeated": taken.repeated,
+    }
+    return JSONResponse(told, status_code=200 if taken.repeated else 201, headers=NO_STORE)
