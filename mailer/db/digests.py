@@ -85,11 +85,17 @@ _their_digest = case(
 )
 
 
-def owe(session: Session, alert: Mailing, now: datetime) -> int:
+def owe(session: Session, alert: Mailing, now: datetime, *, joined_by: datetime | None = None) -> int:
     """Owe the alert's statement to everyone who wants digests of its topic; returns to how many.
 
-    Before the alert's own rows are written: these pass over whoever is owed it.
+    Before the alert's own rows are written: these pass over whoever is owed it. With `joined_by` to those
+    who have joined by then, also when the alert had to skip them because they had not confirmed yet.
     """
+    theirs = exists().where(Delivery.mailing_id == alert.id, Delivery.subscriber_id == Subscriber.id)
+    late: tuple[ColumnElement[bool], ...] = ()
+    if joined_by is not None:
+        theirs = theirs.where(Delivery.state != DeliveryState.SKIPPED)
+        late = (Subscription.changed_at <= joined_by,)
     people = (
         select(
             Subscription.subscriber_id,
@@ -103,7 +109,8 @@ def owe(session: Session, alert: Mailing, now: datetime) -> int:
             Subscription.state == SubscriptionState.CONFIRMED,
             Subscription.frequency != Frequency.AT_ONCE,
             Subscriber.suppressed.is_(None),
-            ~exists().where(Delivery.mailing_id == alert.id, Delivery.subscriber_id == Subscriber.id),
+            ~theirs,
+            *late,
         )
     )
     columns = ["subscriber_id", "statement_id", "topic_id", "owed_at"]
@@ -232,7 +239,7 @@ def told_by(session: Session, deliveries: Collection[int], now: datetime) -> dic
     The statements are locked as by the claim of an alert, and the version that is told of is written down:
     so a correction knows who read the older text in a digest.
     """
-    theirs = one_of(session, DigestItem.delivery_id, deliveries)  # type: ignore[arg-type]
+    theirs = one_of(session, DigestItem.delivery_id, deliveries)
     about = session.scalars(select(DigestItem.statement_id).where(theirs).distinct()).all()
     standings = texts.standings(session, about, lock=True)
     session.execute(
@@ -299,7 +306,7 @@ def owe_again(session: Session, deliveries: Collection[int]) -> None:
     """These deliveries will not leave: what they would have told of is for a later digest."""
     session.execute(
         update(DigestItem)
-        .where(one_of(session, DigestItem.delivery_id, deliveries))  # type: ignore[arg-type]
+        .where(one_of(session, DigestItem.delivery_id, deliveries))
         .values(delivery_id=None)
         .execution_options(**_UNFOLDED)
     )

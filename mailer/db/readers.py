@@ -71,7 +71,7 @@ def originals(session: Session, statement_id: int, subscribers: Collection[int])
         .where(
             Mailing.statement_id == statement_id,
             Mailing.kind == MailingKind.STATEMENT_ALERT,
-            one_of(session, Delivery.subscriber_id, subscribers),  # type: ignore[arg-type]
+            one_of(session, Delivery.subscriber_id, subscribers),
         )
     )
     told = digests.holding(statement_id, None).join(Mailing, Mailing.id == Delivery.mailing_id)

@@ -17,7 +17,8 @@ from mailer.db.mailings import WAITING, Delivery, Mailing
 from mailer.db.receipts import Receipt
 from mailer.db.session import hint_after_commit
 from mailer.services import audit
-from mailer.vocabulary import DeliveryState, MailingKind, MailingState, SkipReason
+from mailer.services.sending.traits import BY_RULE
+from mailer.vocabulary import DeliveryState, MailingState, SkipReason
 from mailer.wake import Task
 
 WRITTEN_OFF = "written_off"
@@ -99,7 +100,7 @@ def resume(session: Session, mailing: Mailing, *, actor: str, now: datetime) -> 
     if mailing.state is not MailingState.PAUSED:
         raise MailingRefusal(f"This mailing is {mailing.state.value}; only a paused one can be resumed.")
     # A reminder is expanded again: whoever registered during the pause joins it.
-    expanded = mailing.expanded_at is not None and mailing.kind is not MailingKind.REMINDER
+    expanded = mailing.expanded_at is not None and mailing.kind not in BY_RULE
     mailing.state = MailingState.SENDING if expanded else MailingState.EXPANDING
     hint_after_commit(
         session, Task.SEND_DUE if expanded else Task.EXPAND_MAILING, None if expanded else mailing.id

@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import Select, exists, select, update
 from sqlalchemy.orm import Session
 
-from mailer.db import audience
+from mailer.db import audience, digests
 from mailer.db.audience import Slot
+from mailer.db.digests import DigestItem
 from mailer.db.embargoes import Embargo
 from mailer.db.mailings import Delivery, Mailing
 from mailer.db.people import Subscriber, Subscription
@@ -82,7 +83,8 @@ def join_late(session: Session, mailing_id: int, now: datetime) -> int:
         dated=mailing.embargo_at,
     )
     known = exists().where(Delivery.mailing_id == mailing.id, Delivery.subscriber_id == Subscriber.id)
-    people = audience.subscribers_of_topic(mailing, slot).where(
+    digests.owe(session, mailing, now, joined_by=mailing.embargo_at)
+    people = digests.readers_at_once(mailing, slot).where(
         Subscription.changed_at <= mailing.embargo_at, ~known
     )
     added = audience.expand(session, mailing, slot, people) + _back_in(session, mailing, slot)
@@ -103,6 +105,9 @@ def _back_in(session: Session, mailing: Mailing, slot: Slot) -> int:
         Subscriber.id == Subscription.subscriber_id,
         Subscriber.suppressed.is_(None),
     )
+    told_by_digest = exists().where(
+        DigestItem.subscriber_id == Delivery.subscriber_id, DigestItem.statement_id == mailing.statement_id
+    )
     back = session.execute(
         update(Delivery)
         .where(
@@ -111,6 +116,7 @@ def _back_in(session: Session, mailing: Mailing, slot: Slot) -> int:
             Delivery.reason.in_([reason.value for reason in UNDONE]),
             Delivery.attempts == 0,
             wants_it,
+            ~told_by_digest,
         )
         .values(state=DeliveryState.PENDING, reason=None, settled_at=None, due_at=slot.due_at)
         .execution_options(synchronize_session=False)

@@ -1,6 +1,6 @@
 """how often a subscriber wants to hear of statements, and what each of them is still owed
 
-Revision: 0007, after 0002
+Revision: 0007, after 0004
 """
 
 import sqlalchemy as sa
