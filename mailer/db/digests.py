@@ -16,6 +16,7 @@ from sqlalchemy import (
     Index,
     ScalarSelect,
     Select,
+    SmallInteger,
     String,
     case,
     cast,
@@ -29,12 +30,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from mailer.db import texts
 from mailer.db.audience import Slot, rows, subscribers_of_topic
 from mailer.db.base import Base, BigId, Instant
 from mailer.db.dialect import insert, one_of
-from mailer.db.mailings import Delivery, Mailing
+from mailer.db.mailings import REACHED, Delivery, Mailing
 from mailer.db.people import Subscriber, Subscription
-from mailer.db.programme import Registration, Statement, StatementText
+from mailer.db.programme import Registration, Statement
 from mailer.vocabulary import (
     DeliveryState,
     Frequency,
@@ -62,6 +64,7 @@ class DigestItem(Base):
     topic_id: Mapped[int] = mapped_column(BigId)
     owed_at: Mapped[datetime] = mapped_column(Instant)
     delivery_id: Mapped[int | None] = mapped_column(BigId)
+    version: Mapped[int | None] = mapped_column(SmallInteger)  # of the text that the last claim gave it
 
 
 _owed = DigestItem.delivery_id.is_(None)
@@ -227,40 +230,83 @@ def is_owed(session: Session, topic_id: int, moment: datetime) -> bool:
 
 
 Told = tuple[tuple[int, int], ...]
-"""What one digest tells of: (statement, its newest text) in the order of the statements."""
+"""What one digest tells of: (statement, a number that changes with its texts), by the statements' order."""
 
 
 def told_by(session: Session, deliveries: Collection[int], now: datetime) -> dict[int, Told]:
-    """What these deliveries tell of now. What may not be told of now is owed again, for a later digest."""
-    theirs = one_of(session, DigestItem.delivery_id, deliveries)  # type: ignore[arg-type]
+    """What these deliveries tell of now. What may not be told of now is owed again, for a later digest.
+
+    The statements are locked as by the claim of an alert, and the version that is told of is written down:
+    so a correction knows who read the older text in a digest.
+    """
+    theirs = one_of(session, DigestItem.delivery_id, deliveries)
+    about = session.scalars(select(DigestItem.statement_id).where(theirs).distinct()).all()
+    standings = texts.standings(session, about, lock=True)
     session.execute(
         update(DigestItem)
         .where(theirs, DigestItem.statement_id.not_in(_out_by(now)))
         .values(delivery_id=None)
         .execution_options(**_UNFOLDED)
     )
-    newest = (
-        select(StatementText.statement_id, func.max(StatementText.id).label("text_id"))
-        .group_by(StatementText.statement_id)
-        .subquery()
+    current = select(Statement.version).where(Statement.id == DigestItem.statement_id)
+    session.execute(
+        update(DigestItem)
+        .where(theirs)
+        .values(version=current.correlate(DigestItem).scalar_subquery())
+        .execution_options(**_UNFOLDED)
     )
     found = session.execute(
-        select(DigestItem.delivery_id, DigestItem.statement_id, newest.c.text_id)
-        .join(newest, newest.c.statement_id == DigestItem.statement_id)
+        select(DigestItem.delivery_id, DigestItem.statement_id)
         .where(theirs)
         .order_by(DigestItem.statement_id)
     )
     told: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
-    for delivery_id, statement_id, text_id in found:
-        told[delivery_id or 0].append((statement_id, text_id))
+    for delivery_id, statement_id in found:
+        told[delivery_id or 0].append((statement_id, _mark(standings[statement_id])))
     return {delivery_id: tuple(pairs) for delivery_id, pairs in told.items()}
+
+
+def _mark(standing: texts.Standing) -> int:
+    """Grows with each correction, and within a version with each translation that becomes ready."""
+    return standing.version * 1000 + len(standing.ready)
+
+
+def holding(statement_id: int, before: int | None) -> Select[Any]:
+    """The deliveries of digests that told, or may have told, of a text of the statement, or an older one."""
+    found = (
+        select(DigestItem.subscriber_id, Delivery.id, Delivery.mailing_id)
+        .join(Delivery, Delivery.id == DigestItem.delivery_id)
+        .where(
+            DigestItem.statement_id == statement_id,
+            Delivery.state.in_(REACHED | {DeliveryState.IN_DOUBT}),
+        )
+    )
+    return found if before is None else found.where(_version < before)  # type: ignore[return-value]
+
+
+def on_the_wire(session: Session, statement_id: int, *, before: int | None) -> bool:
+    """True while a worker holds a digest that tells of the statement, or of a text older than `before`."""
+    claimed = exists().where(
+        DigestItem.statement_id == statement_id,
+        Delivery.id == DigestItem.delivery_id,
+        Delivery.state == DeliveryState.CLAIMED,
+    )
+    return session.scalar(select(claimed if before is None else claimed.where(_version < before))) is True
+
+
+def owed(session: Session, statement_id: int) -> int:
+    """How many people will first hear of the statement by a digest to come."""
+    return session.scalar(select(func.count()).where(DigestItem.statement_id == statement_id, _owed)) or 0
+
+
+_version = func.coalesce(DigestItem.version, 1)
 
 
 def owe_again(session: Session, deliveries: Collection[int]) -> None:
     """These deliveries will not leave: what they would have told of is for a later digest."""
     session.execute(
         update(DigestItem)
-        .where(one_of(session, DigestItem.delivery_id, deliveries))  # type: ignore[arg-type]
+        .where(one_of(session, DigestItem.delivery_id, deliveries))
         .values(delivery_id=None)
         .execution_options(**_UNFOLDED)
     )

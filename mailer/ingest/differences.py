@@ -257,7 +257,9 @@ def _found(
 def _new(found: Found, before: Before) -> Found:
     draft = found.draft
     if isinstance(draft, StatementDraft):
-        old = before.first or draft.published_on < before.today - timedelta(days=OLD_DAYS)
+        seen_before = any(item.key == found.key and item.fate is ItemFate.SEEN for item in before.items)
+        too_old = draft.published_on < before.today - timedelta(days=OLD_DAYS)
+        old = before.first or too_old or seen_before  # what was only seen stays so, whatever its words
         why = "It was there before this source was watched, or is old: nobody is alerted to it."
         seen = old and not (before.first and before.take_old)
         return replace(found, fate=ItemFate.SEEN, why=why) if seen else replace(found, make=True)

@@ -295,6 +295,7 @@ def test_what_is_not_public_is_never_told(
         session.execute(update(Statement).where(Statement.id == withdrawn).values(state=StatementState.DRAFT))
         session.execute(update(Statement).where(Statement.id == stays).values(version=2))
         text = session.scalars(select(StatementText).where(StatementText.statement_id == stays)).one()
+        session.get_one(Statement, stays).version = 2
         session.add(
             StatementText(
                 statement_id=stays,
@@ -322,7 +323,9 @@ def test_a_digest_of_which_nothing_is_left_does_not_leave_and_says_why(
     with house.database.write() as session:
         mailing = session.scalars(select(Mailing).where(Mailing.kind == MailingKind.DIGEST)).one()
         expand_mailing(session, mailing.id, hands.now)
-        session.execute(update(Statement).where(Statement.id == number).values(state=StatementState.DRAFT))
+        session.execute(
+            update(Statement).where(Statement.id == number).values(state=StatementState.RETRACTED)
+        )
     assert hands.work() == 0
     with house.database.read() as session:
         account = books(session, mailing.id)

@@ -1,7 +1,9 @@
 """Watched sources against a real web server: fetched politely, compared, and never a mail."""
 
+import gzip
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -21,6 +23,7 @@ from mailer.services.sources.registry import SourceRefusal, Wanted
 from mailer.services.sources.taking import Taken
 from mailer.vocabulary import ItemFate, ProposalState, SourceKind, SourceState, SymposiumState
 from tests.web_server import Reply, WebServer
+from workers import tasks
 
 NOON = datetime(2024, 9, 1, 16, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -133,6 +136,17 @@ def test_the_first_read_marks_all_as_seen_and_later_ones_are_drafts(
     assert count(house, Statement) == 1
     assert count(house, Mailing) == 0
     assert one.row.kind is SourceKind.FEED
+
+
+def test_what_was_only_seen_stays_so_when_its_words_change(
+    house: House, server: WebServer, watch: Callable[..., Watch]
+) -> None:
+    server.pages["/feed"] = rss(1)
+    one = watch("/feed")
+    one.taken()
+    server.pages["/feed"] = rss(1, words="A typing error is mended.")
+    assert one.taken() == Taken(seen=1)
+    assert count(house, Statement) == 0
 
 
 def test_statements_that_are_there_already_can_be_asked_for(
@@ -328,7 +342,7 @@ def test_an_edited_statement_is_a_proposal_and_alerts_nobody(
         proposals.accept(session, house, proposals.find(session, proposal.id), actor="t", now=NOON)
     with house.database.read() as session:
         (statement,) = session.scalars(select(Statement))
-        assert [text.version for text in statement.texts] == [1, 2]
+        assert [text.version for text in statement.texts] == [1, statement.version] == [1, 2]
     assert one.taken().proposals == 0
     assert count(house, Mailing) == 0
 
@@ -516,6 +530,42 @@ def test_what_is_announced_is_not_trusted(server: WebServer, watch: Callable[...
     one = watch("/x")
     assert one.taken().seen == 1
     assert one.row.kind is SourceKind.FEED
+
+
+def test_a_server_that_does_not_answer_in_time_is_left(
+    house: House, server: WebServer, watch: Callable[..., Watch]
+) -> None:
+    over = threading.Event()
+
+    def never(_headers: object) -> Reply:
+        over.wait(60)
+        return Reply()
+
+    server.pages["/feed"] = never
+    one = watch("/feed")
+    patience = replace(server.web, limits=replace(server.web.limits, seconds=0.3))
+    checked = check_now(house, one.id, NOON, web=patience)
+    over.set()
+    assert checked is not None
+    assert "too long" in checked.trouble
+
+
+def test_a_bomb_never_unfolds(server: WebServer, watch: Callable[..., Watch]) -> None:
+    bomb = gzip.compress(b"BEGIN:VCALENDAR\r\n" + bytes(64 * 1024 * 1024))
+    server.pages["/c.ics"] = Reply(bomb, headers={"content-encoding": "gzip", **ICS})
+    assert "larger than 5 MiB" in watch("/c.ics").check().trouble
+
+
+def test_what_the_beat_says_is_checked(house: House) -> None:
+    with house.database.write() as session:
+        wanted = Wanted(url="https://nowhere.invalid/feed", every=HOUR, zone="UTC")
+        number = registry.add(session, wanted, actor="t", now=NOON).id
+    tasks.use(house)
+    tasks.check_sources()
+    with house.database.read() as session:
+        found = session.get_one(Source, number)
+        assert (found.failures, found.leased_until) == (1, None)
+        assert "robots.txt" in found.trouble
 
 
 def test_two_workers_fetch_a_source_once(
