@@ -306,6 +306,11 @@ def test_an_undecided_move_holds_the_embargo_and_a_refusal_lets_it_go(
         assert incident.key == f"embargo-held:{statement}"
         assert "prisoners" not in incident.words
         assert "a-statement" not in incident.words
+    hands.now += timedelta(hours=2)
+    hands.work()
+    audit_books(house, hands.now)
+    with house.database.read() as session:
+        assert [one.key for one in open_incidents(session)] == [f"embargo-held:{statement}"]
     with house.database.write() as session:
         embargo.refuse(session, session.get_one(Statement, statement), actor=BEN, now=hands.now)
     assert is_open(house, hands.now)
