@@ -456,7 +456,12 @@ def test_robots_are_asked_once_a_day_and_kept_to(
     assert "robots.txt" in other.check().trouble
     assert server.paths() == ["/robots.txt", "/feed", "/feed"]
     server.pages["/robots.txt"] = Reply(b"User-agent: mailer\nDisallow:\n")
-    assert other.check(NOON + 25 * HOUR).trouble == ""
+    check_due(house, NOON + 2 * HOUR, web=server.web, most=1)
+    assert server.paths().count("/robots.txt") == 1
+    assert other.check(NOON + 3 * HOUR).trouble == ""
+    assert server.paths().count("/robots.txt") == 2
+    one.taken(NOON + 28 * HOUR)
+    assert server.paths().count("/robots.txt") == 3
     assert count_robots(house) == 1
 
 
