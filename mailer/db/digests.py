@@ -27,15 +27,17 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Mapped, Session, mapped_column, object_session
 
 from mailer.db.audience import Slot, rows, subscribers_of_topic
 from mailer.db.base import Base, BigId, Instant
 from mailer.db.dialect import insert, one_of
-from mailer.db.mailings import Delivery, Mailing
+from mailer.db.embargoes import is_public
+from mailer.db.mailings import REACHED, Delivery, Mailing
 from mailer.db.people import Subscriber, Subscription
 from mailer.db.programme import Registration, Statement, StatementText
 from mailer.vocabulary import (
+    DeliveryState,
     Frequency,
     MailingKind,
     MailingState,
@@ -45,6 +47,7 @@ from mailer.vocabulary import (
 )
 
 OUT = frozenset({MailingState.SCHEDULED, MailingState.SENDING, MailingState.DONE})
+MAY_HAVE_TOLD = REACHED | {DeliveryState.CLAIMED, DeliveryState.IN_DOUBT}
 _UNFOLDED = {"synchronize_session": False}
 
 
@@ -81,10 +84,11 @@ _their_digest = case(
 )
 
 
-def owe(session: Session, alert: Mailing, now: datetime) -> int:
+def owe(session: Session, alert: Mailing, now: datetime, *, joined_by: datetime | None = None) -> int:
     """Owe the alert's statement to everyone who wants digests of its topic; returns to how many.
 
-    Before the alert's own rows are written: these pass over whoever is owed it.
+    Before the alert's own rows are written: these pass over whoever is owed it. `joined_by`: only to those
+    who have been on the list since then.
     """
     people = (
         select(
@@ -102,6 +106,8 @@ def owe(session: Session, alert: Mailing, now: datetime) -> int:
             ~exists().where(Delivery.mailing_id == alert.id, Delivery.subscriber_id == Subscriber.id),
         )
     )
+    if joined_by is not None:
+        people = people.where(Subscription.changed_at <= joined_by)
     columns = ["subscriber_id", "statement_id", "topic_id", "owed_at"]
     statement = insert(session, DigestItem.__table__).from_select(columns, people)
     added = session.connection().execute(
@@ -122,6 +128,9 @@ def readers_at_once(mailing: Mailing, slot: Slot) -> Select[Any]:
 
 def readers_of_digest(mailing: Mailing, slot: Slot) -> Select[Any]:
     """Everyone in the mailing's zones and frequency who is owed something at the moment it speaks of."""
+    session = object_session(mailing)
+    if session is None:
+        raise LookupError("The readers of a digest are looked for where its mailing was read.")
     reason = case((Subscriber.suppressed.is_not(None), SkipReason.SUPPRESSED.value), else_=null())
     return (
         rows(mailing, slot, reason, registration_id=cast(null(), Registration.id.type))
@@ -132,23 +141,24 @@ def readers_of_digest(mailing: Mailing, slot: Slot) -> Select[Any]:
             _their_digest == mailing.facts["frequency"],
             _their_zone.in_(mailing.facts["zones"]),
             exists().where(
-                DigestItem.subscriber_id == Subscriber.id, *_owed_by(mailing.topic_id, mailing.due_at)
+                DigestItem.subscriber_id == Subscriber.id,
+                *_owed_by(session, mailing.topic_id, mailing.due_at),
             ),
         )
     )
 
 
-def _owed_by(topic_id: int | None, moment: datetime) -> tuple[ColumnElement[bool], ...]:
+def _owed_by(session: Session, topic_id: int | None, moment: datetime) -> tuple[ColumnElement[bool], ...]:
     return (
         DigestItem.topic_id == topic_id,
         DigestItem.delivery_id.is_(None),
         DigestItem.owed_at <= moment,
-        DigestItem.statement_id.in_(_out_by(moment)),
+        DigestItem.statement_id.in_(_out_by(session, moment)),
     )
 
 
-def _out_by(moment: datetime) -> Select[int | None]:
-    """The statements that are public and whose alert staff have neither paused nor stopped."""
+def _out_by(session: Session, moment: datetime) -> Select[int | None]:
+    """The statements that are public and not retracted, whose alert staff have neither paused nor stopped."""
     return (
         select(Mailing.statement_id)
         .join(Statement, Statement.id == Mailing.statement_id)
@@ -157,8 +167,8 @@ def _out_by(moment: datetime) -> Select[int | None]:
             Mailing.state.in_(OUT),
             Mailing.opens_at <= moment,
             Mailing.due_at <= moment,
-            Statement.state == StatementState.PUBLISHED,
-            Statement.published_at <= moment,
+            Statement.state != StatementState.RETRACTED,
+            is_public(session, moment),
         )
     )
 
@@ -168,7 +178,7 @@ def take(session: Session, mailing: Mailing) -> None:
     theirs = (Delivery.mailing_id == mailing.id, Delivery.subscriber_id == DigestItem.subscriber_id)
     session.execute(
         update(DigestItem)
-        .where(*_owed_by(mailing.topic_id, mailing.due_at), exists().where(*theirs))
+        .where(*_owed_by(session, mailing.topic_id, mailing.due_at), exists().where(*theirs))
         .values(delivery_id=_one(select(Delivery.id).where(*theirs)))
         .execution_options(**_UNFOLDED)
     )
@@ -215,7 +225,7 @@ def waiting(session: Session) -> list[Waiting]:
 
 def is_owed(session: Session, topic_id: int, moment: datetime) -> bool:
     """True when anything of the topic is owed that was out by that moment."""
-    return bool(session.scalar(select(exists().where(*_owed_by(topic_id, moment)))))
+    return bool(session.scalar(select(exists().where(*_owed_by(session, topic_id, moment)))))
 
 
 Told = tuple[tuple[int, int], ...]
@@ -227,7 +237,7 @@ def told_by(session: Session, deliveries: Collection[int], now: datetime) -> dic
     theirs = one_of(session, DigestItem.delivery_id, deliveries)  # type: ignore[arg-type]
     session.execute(
         update(DigestItem)
-        .where(theirs, DigestItem.statement_id.not_in(_out_by(now)))
+        .where(theirs, DigestItem.statement_id.not_in(_out_by(session, now)))
         .values(delivery_id=None)
         .execution_options(**_UNFOLDED)
     )
@@ -246,6 +256,19 @@ def told_by(session: Session, deliveries: Collection[int], now: datetime) -> dic
     for delivery_id, statement_id, text_id in found:
         told[delivery_id or 0].append((statement_id, text_id))
     return {delivery_id: tuple(pairs) for delivery_id, pairs in told.items()}
+
+
+def told_of(statement_id: int) -> Select[int | None]:
+    """The people whom a digest has, or may have, told of the statement."""
+    return (
+        select(Delivery.subscriber_id)
+        .join(DigestItem, DigestItem.delivery_id == Delivery.id)
+        .where(
+            DigestItem.statement_id == statement_id,
+            Delivery.subscriber_id.is_not(None),
+            Delivery.state.in_(MAY_HAVE_TOLD),
+        )
+    )
 
 
 def owe_again(session: Session, deliveries: Collection[int]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, String, case, cast, func, literal, null, or_, select, union_all
 
-from mailer.db import texts
+from mailer.db import digests, texts
 from mailer.db.audience import Slot, rows
 from mailer.db.base import Instant, word
 from mailer.db.lanes import EVERYONE_ELSE
@@ -22,7 +22,10 @@ _ALERT = frozenset({MailingKind.STATEMENT_ALERT})
 
 
 def holders(mailing: Mailing, slot: Slot) -> Select[Any]:
-    """Everyone who has a text of the mailing's statement; with `before` among its facts an older one."""
+    """Everyone who has a text of the mailing's statement; with `before` among its facts an older one.
+
+    Whom a digest told of it so far was told of an older one: from a correction on digests tell of the new.
+    """
     before = mailing.facts.get("before")
     statement_id = mailing.statement_id or 0
     has = select(Delivery.subscriber_id).where(
@@ -30,7 +33,9 @@ def holders(mailing: Mailing, slot: Slot) -> Select[Any]:
         Delivery.subscriber_id.is_not(None),
         texts.holds_text(before),
     )
-    living = _rows(mailing, slot).where(Subscriber.id.in_(has))
+    living = _rows(mailing, slot).where(
+        Subscriber.id.in_(has) | Subscriber.id.in_(digests.told_of(statement_id))
+    )
     everyone = union_all(living, _erased(mailing, slot, before)).subquery()
     return select(*everyone.columns).where(literal(1) == 1)  # SQLite takes ON CONFLICT only after a WHERE
 

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, String, and_, cast, exists, func, or_, sel
 from sqlalchemy.orm import Session
 
 from mailer.db.dialect import one_of
+from mailer.db.digests import DigestItem
 from mailer.db.mailings import REACHED, WAITING, Attempt, Delivery, Mailing
 from mailer.db.people import Subscriber, Subscription
 from mailer.db.programme import Statement, StatementText
@@ -96,17 +97,24 @@ def text(session: Session, statement_id: int, language: str, version: int) -> St
 
 
 def originals(session: Session, statement_id: int, subscribers: Collection[int]) -> dict[int, Original]:
-    """Which alert each of these people has, by the person."""
+    """Which alert each of these people has, or the digest that told them of the statement, by the person."""
+    wanted = one_of(session, Delivery.subscriber_id, subscribers)  # type: ignore[arg-type]
+    told = session.execute(
+        select(Delivery.subscriber_id, Delivery.id, Mailing.message_key, Delivery.language)
+        .join(Mailing, Mailing.id == Delivery.mailing_id)
+        .join(DigestItem, DigestItem.delivery_id == Delivery.id)
+        .where(DigestItem.statement_id == statement_id, wanted)
+    )
     rows = session.execute(
         select(Delivery.subscriber_id, Delivery.id, Mailing.message_key, Delivery.language)
         .join(Mailing, Mailing.id == Delivery.mailing_id)
         .where(
             Mailing.statement_id == statement_id,
             Mailing.kind == MailingKind.STATEMENT_ALERT,
-            one_of(session, Delivery.subscriber_id, subscribers),  # type: ignore[arg-type]
+            wanted,
         )
     )
-    return {row[0]: Original(row[1], row[2], row[3]) for row in rows if row[0] is not None}
+    return {row[0]: Original(row[1], row[2], row[3]) for row in (*told, *rows) if row[0] is not None}
 
 
 def hold(session: Session, ids: Collection[int]) -> None:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Select, exists, select, update
 from sqlalchemy.orm import Session
 
-from mailer.db import audience
+from mailer.db import audience, digests
 from mailer.db.audience import Slot
 from mailer.db.embargoes import Embargo
 from mailer.db.mailings import Delivery, Mailing
@@ -82,7 +82,8 @@ def join_late(session: Session, mailing_id: int, now: datetime) -> int:
         dated=mailing.embargo_at,
     )
     known = exists().where(Delivery.mailing_id == mailing.id, Delivery.subscriber_id == Subscriber.id)
-    people = audience.subscribers_of_topic(mailing, slot).where(
+    digests.owe(session, mailing, now, joined_by=mailing.embargo_at)
+    people = digests.readers_at_once(mailing, slot).where(
         Subscription.changed_at <= mailing.embargo_at, ~known
     )
     added = audience.expand(session, mailing, slot, people) + _back_in(session, mailing, slot)
