@@ -17,6 +17,7 @@ from bench.embargo import Opening, opening
 from bench.figures import median, ratio
 from bench.floor import Floor, floor
 from bench.plant import Plant, crew, plant
+from bench.programme import PEOPLE, Planning, measure
 from bench.roundtrip import RoundTrip
 from bench.signature import SignatureCost
 from bench.sinks import Server, fast_sink, smtp_sink
@@ -38,6 +39,7 @@ class Programme:
     letters: tuple[int, int, int]  # over a distance: lock-step, DATA, BDAT
     armed: int  # the size at which embargoes are measured
     openings: int  # and how many of them
+    symposia: bool  # whether a thousand symposia are planned, which takes minutes
 
 
 QUICK = Programme(
@@ -48,6 +50,7 @@ QUICK = Programme(
     letters=(600, 4_000, 10_000),
     armed=10_000,
     openings=1,
+    symposia=False,
 )
 FULL = Programme(
     sizes=(10_000, 100_000, 1_000_000),
@@ -57,6 +60,7 @@ FULL = Programme(
     letters=(3_000, 20_000, 60_000),
     armed=100_000,
     openings=3,
+    symposia=True,
 )
 
 
@@ -100,6 +104,7 @@ class Results:
     openings: list[Opening] = field(default_factory=list)
     seen: Seen | None = None
     sampled: Seen | None = None
+    planning: Planning | None = None
 
     def size(self, people: int) -> Size | None:
         return next((one for one in self.sizes if one.people == people), None)
@@ -140,6 +145,9 @@ def carry_out(programme: Programme, postgresql: PostgreSQL, redis: Redis) -> Res
         results.distances.append(roundtrip.lock_step(lock_step))
         results.distances.append(roundtrip.data(data))
         results.distances.append(roundtrip.bdat(bdat))
+    if programme.symposia:
+        with _told("a thousand symposia"), plant(postgresql, redis, PEOPLE) as house:
+            results.planning = measure(house.house)
     return results
 
 

@@ -62,8 +62,10 @@ def _of_the_rest(results: Results) -> Figures:
         median(run.rate for run in runs) for runs in (results.one_worker, results.two_workers, results.signed)
     )
     floor = median(one.rate for one in results.own_floors)
-    seen = results.seen
+    seen, planning = results.seen, results.planning
     return {
+        "reminder_sweep_ms": planning.sweep_ms if planning else None,
+        "replan_ms": planning.replan_ms if planning else None,
         "rtt_ms": bdat.rtt * 1000,
         "rtt5_lock_step": lock_step.rate,
         "rtt5_data": data.rate,
@@ -77,7 +79,7 @@ def _of_the_rest(results: Results) -> Figures:
         "dkim_allowed_ratio": ratio(signed, results.signed_allowed),
         "signature_us": results.signature.alone * 1e6 if results.signature else None,
         "start_lag_ms": _lag(results.first),
-        **_of_embargoes(results.openings),
+        **embargo_figures(results.openings),
         "p50_ms": seen.wait_ms(50) if seen else None,
         "p99_ms": seen.wait_ms(99) if seen else None,
     }
@@ -199,6 +201,8 @@ def _other_table(results: Results) -> str:
         ("expanding a million recipients, s", figures["expand_1m_s"]),
         ("rate at a million by the rate at the smallest size", figures["scale_ratio"]),
         ("rate of two workers by the rate of one, our sink", figures["two_workers_ratio"]),
+        ("sweep over a thousand symposia and a million waiting reminders, ms", figures["reminder_sweep_ms"]),
+        ("moving one of them: 200 attendees, five rules, the notice, ms", figures["replan_ms"]),
         ("one RSA-2048 signature, µs, one core", figures["signature_us"]),
         (
             "one RSA-2048 signature, µs, by the clock with all cores",
@@ -210,7 +214,7 @@ def _other_table(results: Results) -> str:
     return table(("also", "figure"), [(name, shown(value)) for name, value in rows])
 
 
-def _of_embargoes(openings: Sequence[Opening]) -> Figures:
+def embargo_figures(openings: Sequence[Opening]) -> Figures:
     """The latest of all openings, not the median: each embargo has one end."""
     if not openings:
         return {}

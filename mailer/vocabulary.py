@@ -21,7 +21,10 @@ class MailingKind(StrEnum):
     WITHDRAWAL = "withdrawal"
     REMINDER = "reminder"
     CHANGE = "change"
+    DATE_FIXED = "date_fixed"
+    POSTPONED = "postponed"
     CANCELLATION = "cancellation"
+    FOLLOW_UP = "follow_up"
     CAMPAIGN = "campaign"
     OPT_IN = "opt_in"
     WELCOME = "welcome"
@@ -62,6 +65,10 @@ class SkipReason(StrEnum):
     WITHDRAWN = "withdrawn"
     WAITING = "waiting"
     REGISTERED_LATE = "registered_late"
+    PLANNED_LATE = "planned_late"
+    SUPERSEDED = "superseded"
+    RULE_REMOVED = "rule_removed"
+    ATTENDANCE = "attendance"
     DATE_UNCONFIRMED = "date_unconfirmed"
     DATE_MOVED = "date_moved"
     SYMPOSIUM_CANCELLED = "symposium_cancelled"
@@ -128,6 +135,23 @@ class Attendance(StrEnum):
     UNKNOWN = "unknown"
     ATTENDED = "attended"
     ABSENT = "absent"
+
+
+class RuleTiming(StrEnum):
+    """How a reminder rule says when: civil days, exact minutes, a wall time of its own, after the end."""
+
+    DAYS_BEFORE = "days_before"
+    MINUTES_BEFORE = "minutes_before"
+    AT = "at"
+    AFTER_END = "after_end"
+
+
+class RuleAudience(StrEnum):
+    """Which of the confirmed attendees a rule is for; who came is known only after the end."""
+
+    ALL = "all"
+    ATTENDED = "attended"
+    NO_SHOW = "no_show"
 
 
 class ConsentKind(StrEnum):

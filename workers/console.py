@@ -23,12 +23,14 @@ from mailer.cli import (
     mailings,
     proposals,
     registrations,
+    rules,
     sources,
     subscribers,
     switches,
     symposia,
     symposium_facts,
     terminal,
+    timeline,
     topics,
 )
 from mailer.wake import Queue
@@ -58,6 +60,8 @@ symposia.symposium.command("import")(registrations.import_)
 symposia.symposium.command("attendance")(registrations.attendance)
 symposia.symposium.command("join-link")(registrations.join_link)
 app.add_typer(api_tokens.api_token, name="api-token")
+app.add_typer(rules.rule, name="rule")
+app.command("timeline")(timeline.show)
 app.add_typer(proposals.proposal, name="proposal")
 app.add_typer(sources.source, name="source")
 app.add_typer(subscribers.subscribers, name="subscribers")

@@ -31,8 +31,9 @@ from mailer.services.house import House
 from mailer.services.programme import statements, symposia
 from mailer.services.programme.dates import Moment, moment_of
 from mailer.services.programme.ingesting import known_programme, review, store
+from mailer.services.programme.notices import PAUSE
 from mailer.services.programme.register import Attendee, register
-from mailer.services.programme.reminders import planned, rules_for
+from mailer.services.sending.outlook import outlooks, rules_for
 from mailer.vocabulary import CampaignState, MailingKind, MailingState, Precision, SymposiumState
 from mailer.wake import Task
 from workers.clock import Clock
@@ -196,8 +197,8 @@ class Story:
         """Take the clock to the moment at which the reminder of one day falls due."""
         with self.house.database.read() as session:
             symposium = session.get_one(Symposium, self.symposium)
-            rule = next(rule for rule in rules_for(session, symposium) if rule.days == 1)
-            due = planned(symposium, rule)
+            rules = [rule for rule in rules_for(session, symposium) if rule.days == 1]
+            due = next((one.rest for one in outlooks(symposium, rules)), None)
         if due is None:
             raise StoryFailed("The symposium has no hour, so nothing can be reminded of.")
         if self.clock() < due.due_at:
@@ -219,6 +220,8 @@ class Story:
             )
             if moment_of(symposium) != later:
                 symposia.move(session, self.house, symposium, later, actor=ACTOR, now=self.clock())
+        self.clock.travel_to(self.clock() + PAUSE)  # what staff save within half an hour is told once
+        wake.hint(Task.SWEEP)
         self.come_to_rest()
 
     def campaign(self) -> None:

@@ -88,6 +88,9 @@ def schedule(
             help="Minutes after it until which its mails may leave; else 3 days.",
         ),
     ] = None,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Also when it is much like a statement that was sent before.")
+    ] = False,
 ) -> None:
     """Put an approved statement under embargo: page and alert open at that moment and not before."""
     house = terminal.house()
@@ -95,7 +98,14 @@ def schedule(
     with house.database.write() as session:
         found, now = _locked(session, which)
         mailing, checked = embargo.schedule(
-            session, house, found, until, actor=terminal.actor(), now=now, expires_minutes=expires
+            session,
+            house,
+            found,
+            until,
+            actor=terminal.actor(),
+            now=now,
+            expires_minutes=expires,
+            anyway=anyway,
         )
         key = mailing.key
     terminal.say(f"Under embargo until {in_words(until.instant, until.zone)}.")

@@ -45,6 +45,27 @@ def _short(value: str | None) -> str:
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
 
 
+@proposal.command("show")
+@terminal.command
+def show(
+    number: Number,
+    field: Annotated[str | None, typer.Option(help="Only what is proposed for this field, whole.")] = None,
+) -> None:
+    """One proposal, with both values of every field in full."""
+    with terminal.house().database.read() as session:
+        one = proposals.find(session, number)
+        about = proposals.subject_of(session, one)
+    if field is not None and field not in one.changes:
+        terminal.fail(f'This proposal changes no "{field}". It changes: {", ".join(one.changes)}.')
+    if field is not None:
+        terminal.say(one.changes[field][1] or "")
+        return
+    terminal.say(f"About “{about}”. {one.note}".rstrip())
+    for name, (old, new) in one.changes.items():
+        terminal.say(f"\n{name}, now:\n{old or 'none'}\n\n{name}, proposed:\n{new or 'none'}")
+    terminal.say(f"\nAs it was read: {one.raw}")
+
+
 @proposal.command("accept")
 @terminal.command
 def accept(

@@ -1,19 +1,27 @@
-"""Commands for symposia: confirm, announce, move, call off, register."""
+"""Commands for symposia: confirm, announce, edit, move, postpone, call off, follow up, register."""
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, datetime, time
 from typing import Annotated
 
 import typer
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from mailer.addresses import wire_address
 from mailer.cli import terminal
+from mailer.cli.timeline import say_preview
+from mailer.db.mailings import Mailing
 from mailer.db.programme import Symposium
-from mailer.messages import when
+from mailer.messages import rule_words, when
 from mailer.services.programme import places, symposia
 from mailer.services.programme.dates import Moment, moment_of
+from mailer.services.programme.facts import facts_of
+from mailer.services.programme.preview import preview as look_ahead
 from mailer.services.programme.register import Attendee, register
+from mailer.services.programme.symposia import Edit
 from mailer.vocabulary import Precision, RegistrationState
 
 symposium = typer.Typer(help="Symposia: everything follows when one moves.", no_args_is_help=True)
@@ -21,6 +29,12 @@ symposium = typer.Typer(help="Symposia: everything follows when one moves.", no_
 Which = Annotated[str, typer.Argument(help="The symposium's slug or number.")]
 Day = Annotated[datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="The day.")]
 Hour = Annotated[str | None, typer.Option("--time", help="Its local time, 24 hours: 12:00.")]
+Fold = Annotated[
+    str | None,
+    typer.Option("--fold", help="first or later: for an hour that comes twice or not at all."),
+]
+Preview = Annotated[bool, typer.Option("--preview", help="Only show whom it would tell what.")]
+LONGEST = 400  # characters of a title, a place or an address
 Zone = Annotated[str | None, typer.Option("--zone", help="Its IANA zone, such as America/New_York.")]
 
 
@@ -97,13 +111,13 @@ def _when(one: Symposium) -> str:
 
 @symposium.command("confirm")
 @terminal.command
-def confirm(which: Which, day: Day = None, hour: Hour = None, zone: Zone = None) -> None:
+def confirm(which: Which, day: Day = None, hour: Hour = None, zone: Zone = None, fold: Fold = None) -> None:
     """Settle what was inferred, such as a year: as it stands, or with the given date instead."""
     house = terminal.house()
     with house.database.write() as session:
         one = symposia.find(session, which)
         given = day is not None or hour is not None or zone is not None
-        moment = _moment(moment_of(one), day, hour, zone) if given else None
+        moment = _moment(moment_of(one), day, hour, zone, fold) if given else None
         symposia.confirm(session, one, actor=terminal.actor(), now=terminal.now(), moment=moment)
         told = _when(one)
     terminal.say(f"Confirmed: {told}.")
@@ -122,21 +136,89 @@ def announce(which: Which) -> None:
 
 @symposium.command("move")
 @terminal.command
-def move(which: Which, day: Day = None, hour: Hour = None, zone: Zone = None) -> None:
-    """Give an announced symposium another date: reminders follow, attendees are told."""
+def move(
+    which: Which,
+    day: Day = None,
+    hour: Hour = None,
+    zone: Zone = None,
+    fold: Fold = None,
+    preview: Preview = False,
+) -> None:
+    """Give an announced symposium another date: reminders follow, attendees are told.
+
+    What is saved within half an hour is told once; a start that is near is told at once.
+    """
     if day is None and hour is None and zone is None:
         terminal.fail("Say where to move it: --date 2024-09-28, --time 13:00 or --zone Europe/Kyiv.")
-    house = terminal.house()
+    _edit(which, lambda old: Edit(moment=_moment(old, day, hour, zone, fold)), preview=preview)
+
+
+@symposium.command("edit")
+@terminal.command
+def edit(
+    which: Which,
+    title: Annotated[str | None, typer.Option(help="Its title.")] = None,
+    place: Annotated[str | None, typer.Option(help='Where it is; "" for not said.')] = None,
+    minutes: Annotated[
+        int | None, typer.Option(min=1, max=10_080, help="Its length: the end is announced.")
+    ] = None,
+    online: Annotated[bool | None, typer.Option("--online/--in-person", help="How one takes part.")] = None,
+    preview: Preview = False,
+) -> None:
+    """Set title, place, end or way of taking part anew; attendees are told what changed."""
+    if (title, place, minutes, online) == (None, None, None, None):
+        terminal.fail("Say what changes: --title, --place, --minutes, --online or --in-person.")
+    if title is not None and not 1 <= len(title.strip()) <= LONGEST:
+        terminal.fail(f"A title has 1 to {LONGEST} characters.")
+    if place is not None and len(place) > LONGEST:
+        terminal.fail(f"A place has at most {LONGEST} characters.")
+    new = Edit(title=title, place=place, minutes=minutes, online=online)
+    _edit(which, lambda _old: new, preview=preview)
+
+
+@symposium.command("postpone")
+@terminal.command
+def postpone(
+    which: Which,
+    month: Annotated[str | None, typer.Option(help="The month it is for now: 2024-12.")] = None,
+    preview: Preview = False,
+) -> None:
+    """Withdraw the date: calendars are cleared, registrations stay. Fix a new one with: symposium move"""
+    moment = (
+        Moment(precision=Precision.MONTH, day=_month(month)) if month else Moment(precision=Precision.NONE)
+    )
+    _edit(which, lambda old: Edit(moment=replace(moment, zone=old.zone)), preview=preview)
+
+
+def _edit(which: str, new: Callable[[Moment], Edit], *, preview: bool) -> None:
+    house, now = terminal.house(), terminal.now()
+
+    def change(session: Session, one: Symposium) -> Mailing | None:
+        return symposia.edit(session, house, one, new(moment_of(one)), actor=terminal.actor(), now=now)
+
+    if preview:
+        say_preview(look_ahead(house, which, change, now), _zone_of(which))
+        return
     with house.database.write() as session:
         one = symposia.find(session, which)
-        moment = _moment(moment_of(one), day, hour, zone)
-        notice = symposia.move(session, house, one, moment, actor=terminal.actor(), now=terminal.now())
-        told = (
-            f"Moved to {_when(one)}. Follow the notice with: mailer mailing show {notice.key}"
-            if notice
-            else ""
-        )
-    terminal.say(told or "That is its date already; nothing was changed.")
+        before = facts_of(one)
+        notice = change(session, one)
+        if facts_of(one) == before:
+            told = "That is how it stands already; nothing was changed."
+        elif notice is None:
+            told = f"Saved: {_when(one)}."
+        else:
+            told = (
+                f"Saved: {_when(one)}. Attendees are told at {notice.due_at:%Y-%m-%d %H:%M} UTC, unless it "
+                f"is changed back before. Follow the notice with: mailer mailing show {notice.key}"
+            )
+    terminal.say(told)
+
+
+def _zone_of(which: str) -> str:
+    house = terminal.house()
+    with house.database.read() as session:
+        return symposia.find(session, which).zone or house.settings.zone
 
 
 @symposium.command("call-off")
@@ -144,16 +226,41 @@ def move(which: Which, day: Day = None, hour: Hour = None, zone: Zone = None) ->
 def call_off(
     which: Which,
     reason: Annotated[str | None, typer.Option(help="One sentence for the attendees.")] = None,
+    preview: Preview = False,
 ) -> None:
     """Call a symposium off: reminders stop, attendees are told. It cannot be undone."""
-    house = terminal.house()
+    house, now = terminal.house(), terminal.now()
+
+    def change(session: Session, one: Symposium) -> Mailing:
+        return symposia.call_off(session, house, one, reason=reason, actor=terminal.actor(), now=now)
+
+    if preview:
+        say_preview(look_ahead(house, which, change, now), _zone_of(which))
+        return
+    with house.database.write() as session:
+        key = change(session, symposia.find(session, which)).key
+    terminal.say(f"Called off. Follow the notice with: mailer mailing show {key}")
+
+
+@symposium.command("follow-up")
+@terminal.command
+def follow_up(
+    which: Which,
+    recording: Annotated[str | None, typer.Option(help="Where the recording is (https).")] = None,
+    without_recording: Annotated[bool, typer.Option("--without-recording", help="There is none.")] = False,
+) -> None:
+    """Approve the mail after the end, which waits as a draft: with the recording, or without one."""
+    if (recording is None) == (not without_recording):
+        terminal.fail("Say where the recording is: --recording https://..., or --without-recording.")
+    if recording is not None and not (recording.startswith("https://") and len(recording) <= LONGEST):
+        terminal.fail("The recording needs a complete address that begins with https://")
+    house, now = terminal.house(), terminal.now()
     with house.database.write() as session:
         one = symposia.find(session, which)
-        notice = symposia.call_off(
-            session, house, one, reason=reason, actor=terminal.actor(), now=terminal.now()
+        symposia.approve_follow_up(
+            session, house, one, recording_url=recording, actor=terminal.actor(), now=now
         )
-        key = notice.key
-    terminal.say(f"Called off. Follow the notice with: mailer mailing show {key}")
+    terminal.say(f"Approved. See when it leaves with: mailer timeline {which}")
 
 
 @symposium.command("register")
@@ -176,15 +283,42 @@ def register_(
     terminal.say(f"{'On the waiting list' if waits else 'Registered'} as number {number}.")
 
 
-def _moment(old: Moment, day: datetime | None, hour: str | None, zone: str | None) -> Moment:
+def _moment(
+    old: Moment, day: datetime | None, hour: str | None, zone: str | None, fold: str | None = None
+) -> Moment:
     """The old moment with what was given in its place."""
     if zone is not None:
         when.zone_named(zone)
     new_day: date | None = day.date() if day else old.day
     new_time = _time(hour) if hour else old.wall_time
-    exact = new_day is not None and new_time is not None and (zone or old.zone) is not None
-    precision = Precision.DATETIME if exact else Precision.DATE if day else old.precision
-    return Moment(precision=precision, day=new_day, wall_time=new_time, zone=zone or old.zone)
+    new_zone = zone or old.zone
+    later = False
+    if new_day is not None and new_time is not None and new_zone is not None:
+        later = _later(new_day, new_time, new_zone, fold)
+        return Moment(
+            precision=Precision.DATETIME, day=new_day, wall_time=new_time, zone=new_zone, later=later
+        )
+    return Moment(
+        precision=Precision.DATE if day else old.precision, day=new_day, wall_time=new_time, zone=new_zone
+    )
+
+
+def _later(day: date, hour: time, zone: str, fold: str | None) -> bool:
+    """Which of two readings is meant; whoever says nothing where it matters is shown both."""
+    if fold not in {None, "first", "later"}:
+        terminal.fail("--fold is first or later.")
+    if when.wall_time(day, hour, zone) is when.WallTime.ONCE:
+        return False
+    if fold is None:
+        terminal.fail(rule_words.choose(day, hour, zone, "give --fold first or --fold later"))
+    return fold == "later"
+
+
+def _month(text: str) -> date:
+    try:
+        return date.fromisoformat(f"{text}-01")
+    except ValueError:
+        terminal.fail(f'"{text[:20]}" is no month. Write it like 2024-12.')
 
 
 def _time(text: str) -> time:

@@ -9,7 +9,7 @@ from mailer.cli import terminal
 from mailer.cli.symposia import Which
 from mailer.db.programme import Symposium
 from mailer.services.programme import symposia
-from mailer.services.registration import setting
+from mailer.services.registration import asking, setting
 from mailer.services.registration.questions import Question
 from mailer.services.registration.setting import Facts, Set, Window
 from mailer.vocabulary import QuestionKind
@@ -141,7 +141,7 @@ def put(
     asked = Question(key=key, kind=kind, labels=labels, required=required, choices=tuple(choice or ()))
     with terminal.house().database.write() as session:
         one = symposia.find(session, which)
-        is_new = setting.put_question(session, one, asked, actor=terminal.actor(), now=terminal.now())
+        is_new = asking.put_question(session, one, asked, actor=terminal.actor(), now=terminal.now())
     terminal.say(f'The question "{key}" is {"on the form" if is_new else "changed"}.')
 
 
@@ -158,5 +158,5 @@ def drop(which: Which, key: Annotated[str, typer.Argument(help="The question's k
     """Take a question off the form."""
     with terminal.house().database.write() as session:
         one = symposia.find(session, which)
-        setting.drop_question(session, one, key, actor=terminal.actor(), now=terminal.now())
+        asking.drop_question(session, one, key, actor=terminal.actor(), now=terminal.now())
     terminal.say(f'The question "{key}" is off the form.')

@@ -20,6 +20,7 @@ from mailer.db.seal import SealBroken
 from mailer.ingest.errors import IngestError
 from mailer.keys import KeyRingError
 from mailer.messages.refusal import FormError
+from mailer.messages.rule_words import RuleUnread
 from mailer.messages.slots import MarkerInText, UnknownPlaceholder
 from mailer.messages.when import UnknownZone
 from mailer.services.audience.people import UnknownTopic
@@ -35,6 +36,7 @@ from mailer.services.programme.ingesting import PageHeld
 from mailer.services.programme.proposals import ProposalRefusal
 from mailer.services.programme.refusals import StatementRefusal, UnknownStatement
 from mailer.services.programme.review import ReviewRefusal
+from mailer.services.programme.rules import RuleRefusal
 from mailer.services.programme.statements import PublishRefusal
 from mailer.services.programme.symposia import SymposiumRefusal, UnknownSymposium
 from mailer.services.registration.api_tokens import TokenRefusal
@@ -62,6 +64,8 @@ EXPECTED: tuple[type[Exception], ...] = (
     RelayError,
     ReviewRefusal,
     SameEyes,
+    RuleRefusal,
+    RuleUnread,
     SealBroken,
     SettingsError,
     SourceRefusal,

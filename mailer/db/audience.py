@@ -5,26 +5,28 @@ gets one too, already skipped and with the reason, so that the books balance and
 "why did X not get it?" has an answer.
 """
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, cast, exists, func, literal, null, select
+from sqlalchemy import ColumnElement, Select, case, cast, exists, func, literal, null, select, update
 from sqlalchemy.orm import Session, aliased
 
 from mailer.db.base import Instant, word
 from mailer.db.dialect import insert
 from mailer.db.lanes import EVERYONE_ELSE, LaneDomain
-from mailer.db.mailings import REACHED, Delivery, Mailing
+from mailer.db.mailings import REACHED, WAITING, Delivery, Mailing
 from mailer.db.people import Subscriber, Subscription
 from mailer.db.programme import Registration
 from mailer.vocabulary import (
     LIFTABLE,
+    Attendance,
     DeliveryState,
     MailingKind,
     MailingState,
     RegistrationState,
+    RuleAudience,
     SkipReason,
     SubscriptionState,
 )
@@ -45,6 +47,7 @@ COLUMNS = (
 
 
 _CONFIRMED = frozenset({RegistrationState.CONFIRMED})
+_HELD = frozenset({RegistrationState.CONFIRMED, RegistrationState.WAITING})
 # Whom of a symposium a mailing is for; the claim asks it again.
 STATES_OF: dict[MailingKind, frozenset[RegistrationState]] = {
     MailingKind.REGISTRATION_REQUEST: frozenset({RegistrationState.PENDING}),
@@ -52,11 +55,23 @@ STATES_OF: dict[MailingKind, frozenset[RegistrationState]] = {
     MailingKind.WAITING_LIST: frozenset({RegistrationState.WAITING}),
     MailingKind.WITHDRAWAL: frozenset({RegistrationState.WITHDRAWN}),
     MailingKind.REMINDER: _CONFIRMED,
-    MailingKind.CHANGE: _CONFIRMED,
-    MailingKind.CANCELLATION: frozenset({RegistrationState.CONFIRMED, RegistrationState.WAITING}),
+    MailingKind.FOLLOW_UP: _CONFIRMED,
+    MailingKind.CHANGE: _HELD,
+    MailingKind.DATE_FIXED: _HELD,
+    MailingKind.POSTPONED: _HELD,
+    MailingKind.CANCELLATION: _HELD,
 }
 # Mails that ask whether somebody wants to come (back): who left of their own will may be asked.
 ASKING = frozenset({MailingKind.OPT_IN, MailingKind.REGISTRATION_REQUEST})
+
+
+@dataclass(frozen=True)
+class Turn:
+    """When something falls due for readers of one zone, and until when; `superseded`: not at all."""
+
+    due_at: datetime
+    not_after: datetime
+    superseded: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,14 +79,21 @@ class Slot:
     """When the rows of one expansion fall due and until when they may be sent (UTC).
 
     `dated`: their mails' Date, when it is not now: under an embargo its moment. `spread`: they fall due one
-    after another over so long a window, each person at a place of their own.
+    after another over so long a window, each person at a place of their own. `zones`: readers whose zone has
+    another turn than the rest.
     """
 
     now: datetime
     due_at: datetime
     not_after: datetime
     dated: datetime | None = None
+    superseded: bool = False
     spread: timedelta = timedelta(0)
+    zones: Mapping[str, Turn] = field(default_factory=dict)
+
+    @property
+    def turns(self) -> list[Turn]:
+        return [Turn(self.due_at, self.not_after, self.superseded), *self.zones.values()]
 
 
 def expand(session: Session, mailing: Mailing, slot: Slot, people: Select[Any]) -> int:
@@ -126,8 +148,14 @@ def attendees(
     """
     cases: list[tuple[ColumnElement[bool], str]] = [(_barred(mailing), SkipReason.SUPPRESSED.value)]
     if mailing.rule_id is not None:
-        cases.append((Registration.registered_at > slot.due_at, SkipReason.REGISTERED_LATE.value))
+        due_at = by_zone(slot, READER_ZONE, lambda turn: literal(turn.due_at, Instant))
+        cases.append((Registration.registered_at > due_at, SkipReason.REGISTERED_LATE.value))
         cases.append((Registration.reminders.is_(False), SkipReason.UNSUBSCRIBED.value))
+        if any(turn.superseded for turn in slot.turns):
+            gone = by_zone(slot, READER_ZONE, lambda turn: literal(turn.superseded))
+            cases.append((gone.is_(True), SkipReason.SUPERSEDED.value))
+        if any(turn.due_at <= slot.now for turn in slot.turns):  # nothing past bursts out
+            cases.append((due_at <= slot.now, SkipReason.PLANNED_LATE.value))
     if near:
         cases.append((_reminded_before(mailing, near), SkipReason.ALREADY_TOLD.value))
     people = (
@@ -138,6 +166,9 @@ def attendees(
             Registration.state.in_(STATES_OF[mailing.kind]),
         )
     )
+    came = ATTENDANCE_OF.get(mailing.facts.get("audience", ""))
+    if came is not None:
+        people = people.where(Registration.attendance == came)
     only = registration_id or mailing.registration_id
     return people.where(Registration.id == only) if only is not None else people
 
@@ -145,6 +176,23 @@ def attendees(
 def _barred(mailing: Mailing) -> ColumnElement[bool]:
     liftable = LIFTABLE if mailing.kind in ASKING else frozenset()
     return Subscriber.suppressed.is_not(None) & Subscriber.suppressed.not_in(liftable)
+
+
+READER_ZONE = func.coalesce(Registration.zone, Subscriber.zone)
+ATTENDANCE_OF = {
+    RuleAudience.ATTENDED.value: Attendance.ATTENDED,
+    RuleAudience.NO_SHOW.value: Attendance.ABSENT,
+}
+
+
+def by_zone(
+    slot: Slot, zone: ColumnElement[Any], value: Callable[[Turn], ColumnElement[Any]]
+) -> ColumnElement[Any]:
+    """A value of each reader's own turn."""
+    rest = value(Turn(slot.due_at, slot.not_after, slot.superseded))
+    if not slot.zones:
+        return rest
+    return case({name: value(turn) for name, turn in slot.zones.items()}, value=zone, else_=rest)
 
 
 def _reminded_before(mailing: Mailing, generations: Collection[int]) -> ColumnElement[bool]:
@@ -176,17 +224,53 @@ def rows(mailing: Mailing, slot: Slot, reason: Any, *, registration_id: Any) -> 
         cast(reason, Delivery.reason.type).label("reason"),
         literal(slot.dated or slot.now, Instant).label("created_at"),
         _due_at(slot).label("due_at"),
-        literal(slot.not_after, Instant).label("not_after"),
+        by_zone(slot, READER_ZONE, lambda turn: literal(turn.not_after, Instant)).label("not_after"),
         literal(0).label("attempts"),
     ).outerjoin_from(Subscriber, LaneDomain, LaneDomain.domain_index == Subscriber.domain_index)
 
 
+def retime(session: Session, mailing: Mailing, slot: Slot) -> None:
+    """Give the rows that wait the turn they would have today; what was set aside and is ahead waits again."""
+    zone = (
+        select(func.coalesce(Registration.zone, Subscriber.zone))
+        .join(Subscriber, Subscriber.id == Registration.subscriber_id)
+        .where(Registration.id == Delivery.registration_id)
+        .scalar_subquery()
+    )
+    due_at = by_zone(slot, zone, lambda turn: literal(turn.due_at, Instant))
+    not_after = by_zone(slot, zone, lambda turn: literal(turn.not_after, Instant))
+    of_it = update(Delivery).where(Delivery.mailing_id == mailing.id)
+    unfolded = {"synchronize_session": False}
+    set_aside = (Delivery.state == DeliveryState.CANCELLED) & Delivery.reason.in_(TAKEN_BACK) | (
+        (Delivery.state == DeliveryState.SKIPPED) & (Delivery.reason == SkipReason.SUPERSEDED.value)
+    )
+    session.execute(
+        of_it.where(set_aside, due_at > slot.now)
+        .values(state=DeliveryState.PENDING, reason=None, settled_at=None, due_at=due_at, not_after=not_after)
+        .execution_options(**unfolded)
+    )
+    fresh = Delivery.state.in_(WAITING) & (Delivery.attempts == 0)
+    session.execute(
+        of_it.where(fresh, (Delivery.due_at != due_at) | (Delivery.not_after != not_after))
+        .values(due_at=due_at, not_after=not_after)
+        .execution_options(**unfolded)
+    )
+    if any(turn.superseded for turn in slot.turns):
+        gone = by_zone(slot, zone, lambda turn: literal(turn.superseded))
+        session.execute(
+            of_it.where(fresh, gone.is_(True))
+            .values(state=DeliveryState.SKIPPED, reason=SkipReason.SUPERSEDED.value, settled_at=slot.now)
+            .execution_options(**unfolded)
+        )
+
+
+TAKEN_BACK = (SkipReason.DATE_MOVED.value, SkipReason.RULE_REMOVED.value)
 PLACES = 251  # in a window: a prime, so that ids which grow in steps fall on all of them
 
 
 def _due_at(slot: Slot) -> ColumnElement[Any]:
     if not slot.spread:
-        return literal(slot.due_at, Instant)
+        return by_zone(slot, READER_ZONE, lambda turn: literal(turn.due_at, Instant))
     moments = [slot.due_at + slot.spread * place / PLACES for place in range(PLACES)]
     place = Subscriber.id % PLACES
     return case({number: literal(moment, Instant) for number, moment in enumerate(moments)}, value=place)

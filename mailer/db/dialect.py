@@ -16,7 +16,11 @@ def insert(session: Session, table: Any) -> Any:
     return sqlite.insert(table)
 
 
-def one_of(session: Session, column: InstrumentedAttribute[int], ids: Collection[int]) -> ColumnElement[bool]:
+def one_of(
+    session: Session,
+    column: InstrumentedAttribute[int] | InstrumentedAttribute[int | None],
+    ids: Collection[int],
+) -> ColumnElement[bool]:
     """True for rows whose id is among these; one array on PostgreSQL spares a parameter for each."""
     if not is_postgresql(session):
         return column.in_(ids)

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Index,
     ScalarSelect,
     Select,
+    SmallInteger,
     String,
     case,
     cast,
@@ -27,15 +28,15 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.orm import Mapped, Session, mapped_column, object_session
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from mailer.db import texts
 from mailer.db.audience import Slot, rows, subscribers_of_topic
 from mailer.db.base import Base, BigId, Instant
 from mailer.db.dialect import insert, one_of
-from mailer.db.embargoes import is_public
 from mailer.db.mailings import REACHED, Delivery, Mailing
 from mailer.db.people import Subscriber, Subscription
-from mailer.db.programme import Registration, Statement, StatementText
+from mailer.db.programme import Registration, Statement
 from mailer.vocabulary import (
     DeliveryState,
     Frequency,
@@ -47,7 +48,6 @@ from mailer.vocabulary import (
 )
 
 OUT = frozenset({MailingState.SCHEDULED, MailingState.SENDING, MailingState.DONE})
-MAY_HAVE_TOLD = REACHED | {DeliveryState.CLAIMED, DeliveryState.IN_DOUBT}
 _UNFOLDED = {"synchronize_session": False}
 
 
@@ -64,6 +64,7 @@ class DigestItem(Base):
     topic_id: Mapped[int] = mapped_column(BigId)
     owed_at: Mapped[datetime] = mapped_column(Instant)
     delivery_id: Mapped[int | None] = mapped_column(BigId)
+    version: Mapped[int | None] = mapped_column(SmallInteger)  # of the text that the last claim gave it
 
 
 _owed = DigestItem.delivery_id.is_(None)
@@ -87,9 +88,14 @@ _their_digest = case(
 def owe(session: Session, alert: Mailing, now: datetime, *, joined_by: datetime | None = None) -> int:
     """Owe the alert's statement to everyone who wants digests of its topic; returns to how many.
 
-    Before the alert's own rows are written: these pass over whoever is owed it. `joined_by`: only to those
-    who have been on the list since then.
+    Before the alert's own rows are written: these pass over whoever is owed it. With `joined_by` to those
+    who have joined by then, also when the alert had to skip them because they had not confirmed yet.
     """
+    theirs = exists().where(Delivery.mailing_id == alert.id, Delivery.subscriber_id == Subscriber.id)
+    late: tuple[ColumnElement[bool], ...] = ()
+    if joined_by is not None:
+        theirs = theirs.where(Delivery.state != DeliveryState.SKIPPED)
+        late = (Subscription.changed_at <= joined_by,)
     people = (
         select(
             Subscription.subscriber_id,
@@ -103,11 +109,10 @@ def owe(session: Session, alert: Mailing, now: datetime, *, joined_by: datetime 
             Subscription.state == SubscriptionState.CONFIRMED,
             Subscription.frequency != Frequency.AT_ONCE,
             Subscriber.suppressed.is_(None),
-            ~exists().where(Delivery.mailing_id == alert.id, Delivery.subscriber_id == Subscriber.id),
+            ~theirs,
+            *late,
         )
     )
-    if joined_by is not None:
-        people = people.where(Subscription.changed_at <= joined_by)
     columns = ["subscriber_id", "statement_id", "topic_id", "owed_at"]
     statement = insert(session, DigestItem.__table__).from_select(columns, people)
     added = session.connection().execute(
@@ -128,9 +133,6 @@ def readers_at_once(mailing: Mailing, slot: Slot) -> Select[Any]:
 
 def readers_of_digest(mailing: Mailing, slot: Slot) -> Select[Any]:
     """Everyone in the mailing's zones and frequency who is owed something at the moment it speaks of."""
-    session = object_session(mailing)
-    if session is None:
-        raise LookupError("The readers of a digest are looked for where its mailing was read.")
     reason = case((Subscriber.suppressed.is_not(None), SkipReason.SUPPRESSED.value), else_=null())
     return (
         rows(mailing, slot, reason, registration_id=cast(null(), Registration.id.type))
@@ -141,24 +143,23 @@ def readers_of_digest(mailing: Mailing, slot: Slot) -> Select[Any]:
             _their_digest == mailing.facts["frequency"],
             _their_zone.in_(mailing.facts["zones"]),
             exists().where(
-                DigestItem.subscriber_id == Subscriber.id,
-                *_owed_by(session, mailing.topic_id, mailing.due_at),
+                DigestItem.subscriber_id == Subscriber.id, *_owed_by(mailing.topic_id, mailing.due_at)
             ),
         )
     )
 
 
-def _owed_by(session: Session, topic_id: int | None, moment: datetime) -> tuple[ColumnElement[bool], ...]:
+def _owed_by(topic_id: int | None, moment: datetime) -> tuple[ColumnElement[bool], ...]:
     return (
         DigestItem.topic_id == topic_id,
         DigestItem.delivery_id.is_(None),
         DigestItem.owed_at <= moment,
-        DigestItem.statement_id.in_(_out_by(session, moment)),
+        DigestItem.statement_id.in_(_out_by(moment)),
     )
 
 
-def _out_by(session: Session, moment: datetime) -> Select[int | None]:
-    """The statements that are public and not retracted, whose alert staff have neither paused nor stopped."""
+def _out_by(moment: datetime) -> Select[int | None]:
+    """The statements that are public and whose alert staff have neither paused nor stopped."""
     return (
         select(Mailing.statement_id)
         .join(Statement, Statement.id == Mailing.statement_id)
@@ -167,8 +168,8 @@ def _out_by(session: Session, moment: datetime) -> Select[int | None]:
             Mailing.state.in_(OUT),
             Mailing.opens_at <= moment,
             Mailing.due_at <= moment,
-            Statement.state != StatementState.RETRACTED,
-            is_public(session, moment),
+            Statement.state == StatementState.PUBLISHED,
+            Statement.published_at <= moment,
         )
     )
 
@@ -178,7 +179,7 @@ def take(session: Session, mailing: Mailing) -> None:
     theirs = (Delivery.mailing_id == mailing.id, Delivery.subscriber_id == DigestItem.subscriber_id)
     session.execute(
         update(DigestItem)
-        .where(*_owed_by(session, mailing.topic_id, mailing.due_at), exists().where(*theirs))
+        .where(*_owed_by(mailing.topic_id, mailing.due_at), exists().where(*theirs))
         .values(delivery_id=_one(select(Delivery.id).where(*theirs)))
         .execution_options(**_UNFOLDED)
     )
@@ -225,57 +226,87 @@ def waiting(session: Session) -> list[Waiting]:
 
 def is_owed(session: Session, topic_id: int, moment: datetime) -> bool:
     """True when anything of the topic is owed that was out by that moment."""
-    return bool(session.scalar(select(exists().where(*_owed_by(session, topic_id, moment)))))
+    return bool(session.scalar(select(exists().where(*_owed_by(topic_id, moment)))))
 
 
 Told = tuple[tuple[int, int], ...]
-"""What one digest tells of: (statement, its newest text) in the order of the statements."""
+"""What one digest tells of: (statement, a number that changes with its texts), by the statements' order."""
 
 
 def told_by(session: Session, deliveries: Collection[int], now: datetime) -> dict[int, Told]:
-    """What these deliveries tell of now. What may not be told of now is owed again, for a later digest."""
-    theirs = one_of(session, DigestItem.delivery_id, deliveries)  # type: ignore[arg-type]
+    """What these deliveries tell of now. What may not be told of now is owed again, for a later digest.
+
+    The statements are locked as by the claim of an alert, and the version that is told of is written down:
+    so a correction knows who read the older text in a digest.
+    """
+    theirs = one_of(session, DigestItem.delivery_id, deliveries)
+    about = session.scalars(select(DigestItem.statement_id).where(theirs).distinct()).all()
+    standings = texts.standings(session, about, lock=True)
     session.execute(
         update(DigestItem)
-        .where(theirs, DigestItem.statement_id.not_in(_out_by(session, now)))
+        .where(theirs, DigestItem.statement_id.not_in(_out_by(now)))
         .values(delivery_id=None)
         .execution_options(**_UNFOLDED)
     )
-    newest = (
-        select(StatementText.statement_id, func.max(StatementText.id).label("text_id"))
-        .group_by(StatementText.statement_id)
-        .subquery()
+    current = select(Statement.version).where(Statement.id == DigestItem.statement_id)
+    session.execute(
+        update(DigestItem)
+        .where(theirs)
+        .values(version=current.correlate(DigestItem).scalar_subquery())
+        .execution_options(**_UNFOLDED)
     )
     found = session.execute(
-        select(DigestItem.delivery_id, DigestItem.statement_id, newest.c.text_id)
-        .join(newest, newest.c.statement_id == DigestItem.statement_id)
+        select(DigestItem.delivery_id, DigestItem.statement_id)
         .where(theirs)
         .order_by(DigestItem.statement_id)
     )
     told: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
-    for delivery_id, statement_id, text_id in found:
-        told[delivery_id or 0].append((statement_id, text_id))
+    for delivery_id, statement_id in found:
+        told[delivery_id or 0].append((statement_id, _mark(standings[statement_id])))
     return {delivery_id: tuple(pairs) for delivery_id, pairs in told.items()}
 
 
-def told_of(statement_id: int) -> Select[int | None]:
-    """The people whom a digest has, or may have, told of the statement."""
-    return (
-        select(Delivery.subscriber_id)
-        .join(DigestItem, DigestItem.delivery_id == Delivery.id)
+def _mark(standing: texts.Standing) -> int:
+    """Grows with each correction, and within a version with each translation that becomes ready."""
+    return standing.version * 1000 + len(standing.ready)
+
+
+def holding(statement_id: int, before: int | None) -> Select[Any]:
+    """The deliveries of digests that told, or may have told, of a text of the statement, or an older one."""
+    found = (
+        select(DigestItem.subscriber_id, Delivery.id, Delivery.mailing_id)
+        .join(Delivery, Delivery.id == DigestItem.delivery_id)
         .where(
             DigestItem.statement_id == statement_id,
-            Delivery.subscriber_id.is_not(None),
-            Delivery.state.in_(MAY_HAVE_TOLD),
+            Delivery.state.in_(REACHED | {DeliveryState.IN_DOUBT}),
         )
     )
+    return found if before is None else found.where(_version < before)  # type: ignore[return-value]
+
+
+def on_the_wire(session: Session, statement_id: int, *, before: int | None) -> bool:
+    """True while a worker holds a digest that tells of the statement, or of a text older than `before`."""
+    claimed = exists().where(
+        DigestItem.statement_id == statement_id,
+        Delivery.id == DigestItem.delivery_id,
+        Delivery.state == DeliveryState.CLAIMED,
+    )
+    return session.scalar(select(claimed if before is None else claimed.where(_version < before))) is True
+
+
+def owed(session: Session, statement_id: int) -> int:
+    """How many people will first hear of the statement by a digest to come."""
+    return session.scalar(select(func.count()).where(DigestItem.statement_id == statement_id, _owed)) or 0
+
+
+_version = func.coalesce(DigestItem.version, 1)
 
 
 def owe_again(session: Session, deliveries: Collection[int]) -> None:
     """These deliveries will not leave: what they would have told of is for a later digest."""
     session.execute(
         update(DigestItem)
-        .where(one_of(session, DigestItem.delivery_id, deliveries))  # type: ignore[arg-type]
+        .where(one_of(session, DigestItem.delivery_id, deliveries))
         .values(delivery_id=None)
         .execution_options(**_UNFOLDED)
     )

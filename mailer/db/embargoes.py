@@ -18,7 +18,7 @@ from mailer.db.base import Base, Instant, JsonObject, word
 from mailer.db.dialect import is_postgresql
 from mailer.db.mailings import Mailing
 from mailer.db.programme import Statement, StatementText
-from mailer.vocabulary import EmbargoHold, MailingState, StatementState
+from mailer.vocabulary import EmbargoHold, MailingState, StatementState, TextState
 
 AHEAD = frozenset({MailingState.EXPANDING, MailingState.SCHEDULED, MailingState.SENDING})
 
@@ -93,11 +93,16 @@ def over_at(
 
 
 def texts_digest(session: Session, statement_id: int) -> bytes:
-    """A hash of everything the statement says, in all its languages and versions."""
+    """A hash of what the statement would say now: its present version in every language that is ready."""
     rows = session.execute(
         select(StatementText.language, StatementText.version, StatementText.title, StatementText.body)
-        .where(StatementText.statement_id == statement_id)
-        .order_by(StatementText.language, StatementText.version)
+        .join(Statement, Statement.id == StatementText.statement_id)
+        .where(
+            Statement.id == statement_id,
+            StatementText.version == Statement.version,
+            StatementText.state == TextState.READY,
+        )
+        .order_by(StatementText.language)
     )
     digest = sha256()
     for language, version, title, body in rows:

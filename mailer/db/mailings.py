@@ -40,10 +40,10 @@ MOVES: dict[DeliveryState, frozenset[DeliveryState]] = {
     _D.IN_DOUBT: frozenset({_D.CLAIMED, _D.SENT, _D.FAILED, _D.CANCELLED, _D.EXPIRED, _D.PENDING}),
     _D.SENT: frozenset({_D.BOUNCED, _D.COMPLAINED}),
     _D.FAILED: frozenset({_D.PENDING}),  # a person may try again
-    _D.SKIPPED: frozenset({_D.PENDING}),  # an attendee took back, within a day, that they left the reminders
+    _D.SKIPPED: frozenset({_D.PENDING}),  # an attendee is back in the reminders, or what overtook one is gone
     _D.CANCELLED: frozenset(
         {_D.PENDING}
-    ),  # the symposium is back on the date this row was for, or a dropped embargo has a new time
+    ),  # the symposium is back on this date, its rule is back, a new embargo
     _D.EXPIRED: frozenset(),
     _D.BOUNCED: frozenset({_D.COMPLAINED}),
     _D.COMPLAINED: frozenset(),
@@ -112,6 +112,8 @@ class Mailing(Base):
 
 
 _embargoed = Mailing.embargo_at.is_not(None)
+_of_one = Mailing.registration_id.is_not(None)  # a mail to one attendee: most mailings are none
+Index("ix_mailings_registration", Mailing.registration_id, postgresql_where=_of_one, sqlite_where=_of_one)
 Index("ix_mailings_embargo", Mailing.embargo_at, postgresql_where=_embargoed, sqlite_where=_embargoed)
 
 
@@ -161,6 +163,7 @@ _partial("due", _waiting, Delivery.mailing_id, Delivery.lane_id, Delivery.due_at
 _partial("urgent", _urgent, Delivery.rank, Delivery.due_at, Delivery.id)
 _partial("held", Delivery.state == _D.CLAIMED, Delivery.fence, Delivery.mailing_id)
 _partial("doubt", Delivery.state == _D.IN_DOUBT, Delivery.mailing_id, Delivery.due_at)
+_partial("registration", Delivery.registration_id.is_not(None), Delivery.registration_id)
 
 
 class Claim(Base):

@@ -16,10 +16,10 @@ from sqlalchemy.orm import Session
 from mailer.db.dialect import one_of
 from mailer.db.digests import Told
 from mailer.db.lanes import Lane
-from mailer.db.mailings import BULK_RANK, WAITING, Claim, Delivery, Mailing
+from mailer.db.mailings import BULK_RANK, OPEN, WAITING, Claim, Delivery, Mailing
 from mailer.db.people import Subscriber, Subscription
 from mailer.db.programme import Registration, Symposium
-from mailer.vocabulary import DeliveryState, MailingState, SubscriptionState, SuppressionReason
+from mailer.vocabulary import DeliveryState, MailingKind, MailingState, SubscriptionState, SuppressionReason
 
 CLAIMABLE = frozenset({MailingState.SCHEDULED, MailingState.SENDING})
 _UNFOLDED = {"synchronize_session": False}  # no object of the session stands for these rows
@@ -55,6 +55,8 @@ class Surroundings:
     registrations: dict[int, Registration] = field(default_factory=dict)
     symposia: dict[int, Symposium] = field(default_factory=dict)
     digests: Mapping[int, Told] | None = None  # by delivery, where there are digests among them
+    # The kinds of mails that are open for a registration which may not know the live facts.
+    on_the_way: dict[int, frozenset[MailingKind]] = field(default_factory=dict)
 
 
 def urgent(session: Session, *, now: datetime, limit: int, closed: Collection[int]) -> list[Candidate]:
@@ -192,6 +194,30 @@ def take(
 def leave_out(session: Session, ids: Sequence[int], state: DeliveryState, reason: str, now: datetime) -> None:
     """Settle locked deliveries that must not leave: skipped, cancelled or expired, with the reason."""
     _change(session, ids, {"state": state, "reason": reason, "settled_at": now})
+
+
+def postpone(session: Session, ids: Sequence[int], until: datetime) -> None:
+    """Look at locked deliveries again at that time."""
+    _change(session, ids, {"due_at": until})
+
+
+def open_kinds(
+    session: Session, registrations: Collection[int], kinds: Collection[MailingKind]
+) -> dict[int, frozenset[MailingKind]]:
+    """Of these registrations: the kinds, among those given, of mails that have not come to an end."""
+    found: dict[int, set[MailingKind]] = {}
+    rows = session.execute(
+        select(Delivery.registration_id, Mailing.kind)
+        .join(Mailing, Mailing.id == Delivery.mailing_id)
+        .where(
+            one_of(session, Delivery.registration_id, registrations),
+            Delivery.state.in_(OPEN),
+            Mailing.kind.in_(kinds),
+        )
+    )
+    for registration, kind in rows:
+        found.setdefault(registration or 0, set()).add(kind)
+    return {registration: frozenset(some) for registration, some in found.items()}
 
 
 def _change(session: Session, ids: Sequence[int], values: dict[str, Any]) -> None:

@@ -21,6 +21,8 @@ from mailer.vocabulary import (
     Precision,
     ProposalState,
     RegistrationState,
+    RuleAudience,
+    RuleTiming,
     StatementState,
     SymposiumState,
     TextState,
@@ -110,7 +112,11 @@ class Series(Base):
 
 
 class Symposium(Base):
-    """One symposium on one date. `generation` counts dates, `sequence` what calendars must notice."""
+    """One symposium on one date. `generation` counts dates, `sequence` what calendars must notice.
+
+    `facts_version` numbers what attendees must know (SymposiumVersion). `planned_at` is null while the
+    sweep has to plan its reminders anew.
+    """
 
     __tablename__ = "symposia"
 
@@ -127,6 +133,7 @@ class Symposium(Base):
     day: Mapped[date | None]  # for month precision its first day, for none: null
     wall_time: Mapped[time | None]
     zone: Mapped[str | None] = mapped_column(String(64))
+    later: Mapped[bool] = mapped_column(default=False)  # the second of a time that comes twice on its day
     starts_at: Mapped[datetime | None] = mapped_column(Instant, index=True)  # derived, see tzdata
     tzdata: Mapped[str | None] = mapped_column(String(16))
     minutes: Mapped[int] = mapped_column(default=60)
@@ -137,6 +144,8 @@ class Symposium(Base):
     room: Mapped[bytes | None] = mapped_column(LargeBinary)  # sealed: the URL that join links lead to
     speakers: Mapped[list[str]] = mapped_column(JSON, default=list)
     languages: Mapped[list[str]] = mapped_column(JSON, default=list)  # that will be spoken; tags
+    recording_url: Mapped[str | None] = mapped_column(Text)
+    follow_up_at: Mapped[datetime | None] = mapped_column(Instant)  # when a person approved the follow-up
     register_url: Mapped[str | None] = mapped_column(Text)
 
     capacity: Mapped[int | None]  # null: as many as come
@@ -151,6 +160,9 @@ class Symposium(Base):
     questions: Mapped[list[str]] = mapped_column(JSON)  # what a person must confirm before any mail leaves
     generation: Mapped[int] = mapped_column(default=1)
     sequence: Mapped[int] = mapped_column(default=0)
+    facts_version: Mapped[int] = mapped_column(default=0)  # 0: not looked at yet
+    facts_changed_at: Mapped[datetime | None] = mapped_column(Instant)
+    planned_at: Mapped[datetime | None] = mapped_column(Instant)
     changed_at: Mapped[datetime] = mapped_column(Instant)
     created_at: Mapped[datetime] = mapped_column(Instant)
 
@@ -174,31 +186,78 @@ class SymposiumDate(Base):
     starts_at: Mapped[datetime | None] = mapped_column(Instant)
 
 
+_unplanned = Symposium.planned_at.is_(None) & (Symposium.state == SymposiumState.ANNOUNCED)
+Index("ix_symposia_unplanned", Symposium.id, postgresql_where=_unplanned, sqlite_where=_unplanned)
+
+
+class SymposiumVersion(Base):
+    """What attendees must know, as it stood at one time: a change notice is the difference of two of these.
+
+    Facts that are as they once were take their old number again. Version 0 is never written: it stands
+    for "nobody knows what they were told".
+    """
+
+    __tablename__ = "symposium_versions"
+    __table_args__ = (UniqueConstraint("symposium_id", "version"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    symposium_id: Mapped[int] = mapped_column(ForeignKey("symposia.id"))
+    version: Mapped[int]
+    title: Mapped[str] = mapped_column(Text)
+    precision: Mapped[Precision] = mapped_column(word(Precision))
+    day: Mapped[date | None]
+    wall_time: Mapped[time | None]
+    zone: Mapped[str | None] = mapped_column(String(64))
+    starts_at: Mapped[datetime | None] = mapped_column(Instant)
+    minutes: Mapped[int]
+    end_source: Mapped[EndSource] = mapped_column(word(EndSource))
+    place: Mapped[str | None] = mapped_column(Text)
+    online: Mapped[bool | None]
+
+
 class ReminderRule(Base):
-    """How long before its start people are reminded; the default when it names no symposium."""
+    """When attendees are written to, before the start or after the end.
+
+    It belongs to one symposium, to a series, or to nothing: then it is one of the default rules. Rules are
+    never changed in place; one that was removed is kept disabled, because mailings name it.
+    """
 
     __tablename__ = "reminder_rules"
-    __table_args__ = (UniqueConstraint("symposium_id", "key"),)
+    __table_args__ = (
+        UniqueConstraint("symposium_id", "key"),
+        Index("ix_reminder_rules_series_key", "series_id", "key", unique=True),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     symposium_id: Mapped[int | None] = mapped_column(ForeignKey("symposia.id"))
-    key: Mapped[str] = mapped_column(String(16))  # '1d', '1h': stands in the mailing's key
+    series_id: Mapped[int | None] = mapped_column(ForeignKey("series.id"))
+    key: Mapped[str] = mapped_column(String(64))  # '1d', '1h': stands in the mailing's key
+    timing: Mapped[RuleTiming] = mapped_column(word(RuleTiming))
     days: Mapped[int] = mapped_column(default=0)  # civil days: same clock time
-    minutes: Mapped[int] = mapped_column(default=0)  # absolute time
+    minutes: Mapped[int] = mapped_column(default=0)  # absolute time, before the start or after the end
+    clock: Mapped[time | None]  # of DAYS_BEFORE: at this hour instead of the symposium's own; of AT: the time
+    at_day: Mapped[date | None]  # of AT
+    zone: Mapped[str | None] = mapped_column(String(64))  # of AT
+    later: Mapped[bool] = mapped_column(default=False)  # of AT: the second of a time that comes twice
+    audience: Mapped[RuleAudience] = mapped_column(word(RuleAudience), default=RuleAudience.ALL)
+    quiet: Mapped[bool | None]  # whether it keeps off people's nights; null: as its lead has it
     enabled: Mapped[bool] = mapped_column(default=True)
 
 
 class Registration(Base):
-    """One attendee of one symposium. `told_generation` is the date they last heard of.
+    """One attendee of one symposium.
 
     `registered_at`: since when they hold this state. `languages` and `zone` are what they chose for this
-    symposium; without it the subscriber's hold.
+    symposium; without it the subscriber's hold. `told_version` numbers the facts of the last mail that was
+    accepted: null when none was, 0 when nobody knows. `invited`: a calendar REQUEST may stand in their
+    calendar.
     """
 
     __tablename__ = "registrations"
     __table_args__ = (
         UniqueConstraint("symposium_id", "subscriber_id"),
         Index("ix_registrations_symposium_state", "symposium_id", "state"),
+        Index("ix_registrations_subscriber", "subscriber_id"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -207,7 +266,9 @@ class Registration(Base):
     state: Mapped[RegistrationState] = mapped_column(word(RegistrationState))
     reminders: Mapped[bool] = mapped_column(default=True)  # a reminder's unsubscribe turns only this off
     sequence_bump: Mapped[int] = mapped_column(default=0)
-    told_generation: Mapped[int | None]
+    told_version: Mapped[int | None]
+    told_at: Mapped[datetime | None] = mapped_column(Instant)
+    invited: Mapped[bool] = mapped_column(default=False)
     registered_at: Mapped[datetime] = mapped_column(Instant)
     confirmed_at: Mapped[datetime | None] = mapped_column(Instant)  # their own last yes, by their mail's link
     languages: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))

@@ -1,31 +1,46 @@
-"""Audiences of mails about a statement that was sent before: who has a text of it, and in which language.
+"""Who has a statement's text, in which language, and by which mail: its alert, or a digest that told of it.
 
 Everyone who has, or may have, what a correction is about gets a row. Who must not be
 mailed any more gets one that is skipped with the reason, the erased as well: they are
 counted, and nobody knows any more who they were.
 """
 
-from typing import Any
+from collections.abc import Collection
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, String, case, cast, func, literal, null, or_, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    String,
+    case,
+    cast,
+    exists,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    true,
+    union_all,
+)
+from sqlalchemy.orm import Session
 
 from mailer.db import digests, texts
 from mailer.db.audience import Slot, rows
 from mailer.db.base import Instant, word
+from mailer.db.dialect import one_of
+from mailer.db.digests import DigestItem
 from mailer.db.lanes import EVERYONE_ELSE
 from mailer.db.mailings import Delivery, Mailing
 from mailer.db.people import Subscriber, Subscription
-from mailer.db.programme import Registration
-from mailer.vocabulary import DeliveryState, MailingKind, SkipReason, SubscriptionState
+from mailer.db.programme import Registration, Statement
+from mailer.vocabulary import DeliveryState, MailingKind, SkipReason, StatementState, SubscriptionState
 
 _ALERT = frozenset({MailingKind.STATEMENT_ALERT})
 
 
 def holders(mailing: Mailing, slot: Slot) -> Select[Any]:
-    """Everyone who has a text of the mailing's statement; with `before` among its facts an older one.
-
-    Whom a digest told of it so far was told of an older one: from a correction on digests tell of the new.
-    """
+    """Everyone who has a text of the mailing's statement; with `before` among its facts an older one."""
     before = mailing.facts.get("before")
     statement_id = mailing.statement_id or 0
     has = select(Delivery.subscriber_id).where(
@@ -33,11 +48,62 @@ def holders(mailing: Mailing, slot: Slot) -> Select[Any]:
         Delivery.subscriber_id.is_not(None),
         texts.holds_text(before),
     )
-    living = _rows(mailing, slot).where(
-        Subscriber.id.in_(has) | Subscriber.id.in_(digests.told_of(statement_id))
-    )
+    by_digest = digests.holding(statement_id, before).with_only_columns(DigestItem.subscriber_id)
+    has_it = or_(Subscriber.id.in_(has), Subscriber.id.in_(by_digest))
+    living = _rows(mailing, slot).where(has_it)
     everyone = union_all(living, _erased(mailing, slot, before)).subquery()
     return select(*everyone.columns).where(literal(1) == 1)  # SQLite takes ON CONFLICT only after a WHERE
+
+
+class Original(NamedTuple):
+    """The mail by which a person got a statement: what later mails about it answer to."""
+
+    delivery_id: int
+    message_key: int
+    language: str | None
+
+
+def originals(session: Session, statement_id: int, subscribers: Collection[int]) -> dict[int, Original]:
+    """By which mail each of these people got the statement: the alert where there is one, else a digest."""
+    alerts = (
+        select(Delivery.subscriber_id, Delivery.id, Mailing.message_key, Delivery.language)
+        .join(Mailing, Mailing.id == Delivery.mailing_id)
+        .where(
+            Mailing.statement_id == statement_id,
+            Mailing.kind == MailingKind.STATEMENT_ALERT,
+            one_of(session, Delivery.subscriber_id, subscribers),
+        )
+    )
+    told = digests.holding(statement_id, None).join(Mailing, Mailing.id == Delivery.mailing_id)
+    by_digest = told.where(one_of(session, DigestItem.subscriber_id, subscribers)).with_only_columns(
+        DigestItem.subscriber_id, Delivery.id, Mailing.message_key, Delivery.language
+    )
+    rows_of = [*session.execute(by_digest).all(), *session.execute(alerts).all()]
+    return {row[0]: Original(row[1], row[2], row[3]) for row in rows_of if row[0] is not None}
+
+
+def on_the_wire(session: Session, statement_id: int, *, before: int | None) -> bool:
+    """True while a worker holds a mail with a text of the statement, or one older than `before`."""
+    return texts.on_the_wire(session, statement_id, before=before) or digests.on_the_wire(
+        session, statement_id, before=before
+    )
+
+
+def outdated(session: Session, mailing: Mailing) -> ColumnElement[bool] | None:
+    """The mailing's rows with a text that must not leave again; None when every one may."""
+    if mailing.kind is MailingKind.DIGEST:
+        return exists().where(
+            DigestItem.delivery_id == Delivery.id,
+            Statement.id == DigestItem.statement_id,
+            (Statement.state == StatementState.RETRACTED)
+            | (func.coalesce(DigestItem.version, 1) < Statement.version),
+        )
+    if mailing.statement_id is None or mailing.kind is MailingKind.RETRACTION:
+        return None
+    standing = texts.standings(session, [mailing.statement_id], lock=False)[mailing.statement_id]
+    if standing.retracted:
+        return true()
+    return func.coalesce(Delivery.version, 1) < standing.version
 
 
 def readers_of_another_language(mailing: Mailing, slot: Slot) -> Select[Any]:

@@ -9,11 +9,10 @@ from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, String, and_, cast, exists, func, or_, select, true, update
+from sqlalchemy import ColumnElement, String, and_, cast, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from mailer.db.dialect import one_of
-from mailer.db.digests import DigestItem
 from mailer.db.mailings import REACHED, WAITING, Attempt, Delivery, Mailing
 from mailer.db.people import Subscriber, Subscription
 from mailer.db.programme import Statement, StatementText
@@ -51,14 +50,6 @@ class Standing(NamedTuple):
     ready: frozenset[str]
 
 
-class Original(NamedTuple):
-    """The alert that a person got: what later mails about it answer to."""
-
-    delivery_id: int
-    message_key: int
-    language: str | None
-
-
 def standings(session: Session, statement_ids: Collection[int], *, lock: bool) -> dict[int, Standing]:
     """These statements as they stand. With `lock` nobody corrects or retracts them before the commit."""
     if not statement_ids:
@@ -94,27 +85,6 @@ def text(session: Session, statement_id: int, language: str, version: int) -> St
             StatementText.version == version,
         )
     ).one()
-
-
-def originals(session: Session, statement_id: int, subscribers: Collection[int]) -> dict[int, Original]:
-    """Which alert each of these people has, or the digest that told them of the statement, by the person."""
-    wanted = one_of(session, Delivery.subscriber_id, subscribers)  # type: ignore[arg-type]
-    told = session.execute(
-        select(Delivery.subscriber_id, Delivery.id, Mailing.message_key, Delivery.language)
-        .join(Mailing, Mailing.id == Delivery.mailing_id)
-        .join(DigestItem, DigestItem.delivery_id == Delivery.id)
-        .where(DigestItem.statement_id == statement_id, wanted)
-    )
-    rows = session.execute(
-        select(Delivery.subscriber_id, Delivery.id, Mailing.message_key, Delivery.language)
-        .join(Mailing, Mailing.id == Delivery.mailing_id)
-        .where(
-            Mailing.statement_id == statement_id,
-            Mailing.kind == MailingKind.STATEMENT_ALERT,
-            wanted,
-        )
-    )
-    return {row[0]: Original(row[1], row[2], row[3]) for row in (*told, *rows) if row[0] is not None}
 
 
 def hold(session: Session, ids: Collection[int]) -> None:
@@ -186,16 +156,6 @@ def may_have_arrived(before: int) -> ColumnElement[bool]:
         Attempt.delivery_id == Delivery.id, Attempt.verdict == DeliveryState.IN_DOUBT.value
     )
     return and_(Delivery.state.in_(WAITING), Delivery.version < before, doubted)
-
-
-def outdated(session: Session, mailing: Mailing) -> ColumnElement[bool] | None:
-    """The mailing's rows with a text that must not leave again; None when every one may."""
-    if mailing.statement_id is None or mailing.kind is MailingKind.RETRACTION:
-        return None
-    standing = standings(session, [mailing.statement_id], lock=False)[mailing.statement_id]
-    if standing.retracted:
-        return true()
-    return func.coalesce(Delivery.version, 1) < standing.version
 
 
 def wishes_of_topic(session: Session, topic_id: int) -> dict[str, int]:

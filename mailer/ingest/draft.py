@@ -67,6 +67,7 @@ class SymposiumDraft:
     sequence: int | None = None  # RFC 5545 3.8.7.4: a lower one is an older copy
     minutes: int | None = None  # None: no end was given
     place: str | None = None
+    online: bool | None = None
     cancelled: bool = False  # its source calls it off
     medium: Medium = Medium.PAGE
 

@@ -63,6 +63,7 @@ class Event:
     uid: str | None = None
     sequence: int | None = None
     place: str | None = None  # a link is none: people get the way in by a link of their own
+    online: bool | None = None
     url: str | None = None
     series: str | None = None
     cancelled: bool = False
@@ -104,6 +105,7 @@ def draft_of(event: Event) -> SymposiumDraft:
         minutes=_minutes(start, end) if not wrong_end else None,
         place=None if _is_link(event.place) else event.place,
         warnings=(_LINK,) if _is_link(event.place) else (),
+        online=event.online,
         cancelled=event.cancelled,
         medium=event.medium,
     )

@@ -125,6 +125,7 @@ def _read(
             line=number,
             uid=_identity(node, start),
             place=short_line(_place(node.get("location")), PLACE_LETTERS) or None,
+            online=_online(node),
             url=plain_address(url) if url else None,
             series=short_line(_name(node.get("superEvent")), TITLE_LETTERS) or None,
             cancelled=status.endswith("EventCancelled"),
@@ -203,3 +204,11 @@ def _place(value: object) -> str:
     if isinstance(first, dict):
         return _words(first.get("name")) or _words(first.get("address")) or _words(first.get("url"))
     return _words(first)
+
+
+def _online(node: Mapping[str, Any]) -> bool | None:
+    """What schema.org's eventAttendanceMode says; None for both ways, and when it says nothing."""
+    said = _words(node.get("eventAttendanceMode"))
+    if said.endswith("OnlineEventAttendanceMode"):
+        return True
+    return False if said.endswith("OfflineEventAttendanceMode") else None

@@ -54,6 +54,7 @@ def _as_one(line: SymposiumDraft, event: SymposiumDraft) -> SymposiumDraft:
     return replace(
         line,
         place=event.place,
+        online=event.online,
         cancelled=event.cancelled,
         uid=event.uid,
         key=event.key,

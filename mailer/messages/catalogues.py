@@ -108,6 +108,17 @@ def same_time(language: str) -> str:
     return gettext_for(language).gettext("Your clock shows the same time.")
 
 
+def see_page(language: str) -> str:
+    """What to put for a place that is not said."""
+    return gettext_for(language).gettext("See the symposium’s page.")
+
+
+def online_words(language: str, online: bool) -> str:
+    """How one takes part."""
+    catalogue = gettext_for(language)
+    return catalogue.gettext("Online") if online else catalogue.gettext("In person")
+
+
 def still_open(language: str, *, day_known: bool) -> str:
     """The remark on what of a date has not been announced yet: its hour, or the day itself."""
     catalogue = gettext_for(language)

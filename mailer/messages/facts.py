@@ -187,25 +187,29 @@ class WithdrawalFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class ReminderFacts:
-    """`lead` is the rule's own distance to the start: "1w", "1d", "2h", "30m"."""
+    """`lead` is the rule's own distance to the start: "1w", "1d", "2h", "30m"; None for a time of its own.
+
+    With `joining` the mail has the slot `join_url`.
+    """
 
     symposium: SymposiumFacts
-    lead: str
+    lead: str | None
     tense: Tense = Tense.BEFORE
+    joining: bool = False
 
     def __post_init__(self) -> None:
-        if _LEAD.fullmatch(self.lead) is None:
+        if self.lead is not None and _LEAD.fullmatch(self.lead) is None:
             raise ValueError(
                 f'The lead "{self.lead}" is not a number with one of w, d, h, m. Write it like "1d".'
             )
 
     @property
     def lead_count(self) -> int:
-        return int(self.lead[:-1])
+        return int(self.lead[:-1]) if self.lead else 0
 
     @property
-    def lead_unit(self) -> LeadUnit:
-        return LeadUnit(self.lead[-1])
+    def lead_unit(self) -> LeadUnit | None:
+        return LeadUnit(self.lead[-1]) if self.lead else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,16 +226,42 @@ class ChangeFacts:
     """What an attendee was told, against what is true now.
 
     `old_when` is the time they were told, in words, or None if it stays as it was; the new one is
-    `symposium.when`. `changes` is everything else.
+    `symposium.when`. `changes` is everything else. `told` is false where nobody knows what they were told:
+    then only what is true now is said.
     """
 
     symposium: SymposiumFacts
     old_when: str | None = None
     changes: tuple[Change, ...] = ()
+    told: bool = True
 
     def __post_init__(self) -> None:
-        if self.old_when is None and not self.changes:
+        if self.told and self.old_when is None and not self.changes:
             raise ValueError("Nothing changed, so there is no change notice to write.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DateFixedFacts:
+    """`symposium.when` is the date that was open until now."""
+
+    symposium: SymposiumFacts
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostponedFacts:
+    """`old_when` is the date that does not hold any more; `symposium.when` what is known of the new one."""
+
+    symposium: SymposiumFacts
+    old_when: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FollowUpFacts:
+    """After the end. `came` is None while nobody has noted who attended: then neither is said."""
+
+    symposium: SymposiumFacts
+    came: bool | None = None
+    recording_url: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -283,6 +313,9 @@ Facts = (
     | WithdrawalFacts
     | ReminderFacts
     | ChangeFacts
+    | DateFixedFacts
+    | PostponedFacts
+    | FollowUpFacts
     | CancellationFacts
     | CampaignFacts
     | OptInFacts
@@ -301,6 +334,9 @@ FACTS_OF_KIND: Mapping[MailingKind, type[Facts]] = {
     MailingKind.WITHDRAWAL: WithdrawalFacts,
     MailingKind.REMINDER: ReminderFacts,
     MailingKind.CHANGE: ChangeFacts,
+    MailingKind.DATE_FIXED: DateFixedFacts,
+    MailingKind.POSTPONED: PostponedFacts,
+    MailingKind.FOLLOW_UP: FollowUpFacts,
     MailingKind.CANCELLATION: CancellationFacts,
     MailingKind.CAMPAIGN: CampaignFacts,
     MailingKind.OPT_IN: OptInFacts,

@@ -189,6 +189,11 @@ def reader_line(
     return _plain(line)
 
 
+def time_words(moment: dt.datetime, zone: str, language: str) -> str:
+    """The time of day of an instant on the clocks of a zone: "13:30", "12 noon"."""
+    return _plain(_event_time(local(moment, zone), language))
+
+
 def offset_words(moment: dt.datetime, zone: str) -> str:
     """The zone's offset at that instant: "UTC-4", "UTC+5:30", "UTC"; Latin in every language."""
     minutes = round(offset_at(moment, zone).total_seconds() / 60)

@@ -10,7 +10,7 @@ from starlette.types import Scope
 from mailer.services.desk.inbox import Inbox
 from mailer.services.house import House
 from mailer.web import errors
-from mailer.web.api import registrations
+from mailer.web.api import drafts, registrations
 from mailer.web.assets import Assets
 from mailer.web.demo import viewer
 from mailer.web.guard import AccessLog, BodyLimit, LastNet, SecurityHeaders
@@ -61,6 +61,7 @@ def create_app(house: House, *, clock: Callable[[], datetime], inbox: Inbox | No
     for module in PUBLIC:
         app.include_router(module.router)
     app.include_router(registrations.router)
+    app.include_router(drafts.router)
     if inbox is not None:
         app.include_router(viewer.router)
     errors.install(app, site)

@@ -106,7 +106,9 @@ def test_events_in_a_page_s_data() -> None:
         "America/New_York",
         90,
     )
-    assert (one.series, one.place) == ("Year of Prevention", "https://video.example.org/")
+    assert (one.series, one.online) == ("Year of Prevention", True)
+    assert one.place is None
+    assert any("is a link" in note for note in page.notes)
     assert one.register_url == "https://www.example.org/register"
     assert (one.medium, one.needs_confirmation) == (Medium.LINKED_DATA, ())
     for title, asked in (("Midnight", "no hour was given"), ("No Offset", "without a time zone")):
@@ -162,6 +164,19 @@ def test_text_and_data_that_differ_are_held_with_both(start: str) -> None:
     assert "Which is right?" in (one.held or "")
     assert start[8:10] in (one.held or "")
     assert page.questions == (one.held,)
+
+
+def test_a_page_without_anything_names_its_feed() -> None:
+    links = (
+        '<link rel="alternate" type="application/rss+xml" href="/feed/">'
+        '<link rel="alternate" type="text/html" hreflang="hy" href="/hy/">'
+        '<link rel="Alternate" type="text/calendar; charset=utf-8" href="https://www.example.org/?ical=1">'
+        '<link rel="alternate" type="application/rss+xml" href="javascript:x">'
+    )
+    page = read(f"<html><head>{links}</head><body><p>Drawn by a script</p></body></html>".encode())
+    (note,) = page.notes
+    assert note.endswith(" https://www.example.org/feed/ https://www.example.org/?ical=1")
+    assert page.questions
 
 
 def test_a_programme_in_a_post_is_no_part_of_the_statement() -> None:

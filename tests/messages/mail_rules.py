@@ -438,7 +438,8 @@ def r24(mail: Mail) -> Iterator[str]:
     offered = symposium.calendar_url and mail.kind is not MailingKind.CANCELLATION
     if offered and mail.document.css_first(f'a[href="{symposium.calendar_url}"]') is None:
         yield "no link to the calendar file"
-    convertible = symposium.converter_url and mail.kind is not MailingKind.CANCELLATION
+    over_for_them = mail.kind in (MailingKind.CANCELLATION, MailingKind.WITHDRAWAL)
+    convertible = symposium.converter_url and not over_for_them
     if convertible and mail.document.css_first(f'a[href="{symposium.converter_url}"]') is None:
         yield "no link to the time on other clocks"
     if isinstance(mail.facts, ReminderFacts) and (found := RELATIVE_DAYS.search(mail.text)):

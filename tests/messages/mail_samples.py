@@ -8,6 +8,7 @@ import dataclasses
 import datetime as dt
 from enum import StrEnum
 
+from mailer.messages.catalogues import LANGUAGES, still_open
 from mailer.messages.facts import (
     AskedFor,
     CampaignFacts,
@@ -16,11 +17,14 @@ from mailer.messages.facts import (
     ChangedThing,
     ChangeFacts,
     CorrectionFacts,
+    DateFixedFacts,
     DigestEntry,
     DigestFacts,
     Facts,
+    FollowUpFacts,
     OptInFacts,
     Organisation,
+    PostponedFacts,
     RegistrationFacts,
     RegistrationRequestFacts,
     ReminderFacts,
@@ -42,6 +46,7 @@ ZONE = "America/New_York"
 DAY = dt.date(2024, 9, 27)
 NOON = dt.time(12)
 _MOVED_TO = 13
+TBA = {language: still_open(language, day_known=False) for language in LANGUAGES}
 
 
 class Size(StrEnum):
@@ -377,6 +382,23 @@ def facts(kind: MailingKind, language: str, size: Size = Size.TYPICAL) -> Facts:
             return ReminderFacts(symposium=symposium(language, size), lead=leads.get(size, "1d"), tense=tense)
         case MailingKind.CHANGE:
             return _change(language, size)
+        case MailingKind.DATE_FIXED:
+            return DateFixedFacts(symposium=symposium(language, size))
+        case MailingKind.POSTPONED:
+            tba = SymposiumFacts(
+                title=symposium(language, size).title,
+                when=in_words(
+                    Precision.MONTH, day=DAY, time=None, zone=ZONE, language=language, tba=TBA[language]
+                ),
+                page_url="https://www.example.org/symposia/restorative-justice",
+                language="en",
+            )
+            old = None if size is Size.BARE else symposium(language).when
+            return PostponedFacts(symposium=tba, old_when=old)
+        case MailingKind.FOLLOW_UP:
+            came = {Size.SHORT: True, Size.LONG: False}.get(size)
+            recording = None if size is Size.BARE else "https://www.example.org/recordings/7"
+            return FollowUpFacts(symposium=symposium(language, size), came=came, recording_url=recording)
         case MailingKind.CANCELLATION:
             reasons = {Size.BARE: None, Size.LONG: "Two of our three speakers were refused a visa. " * 6}
             return CancellationFacts(

@@ -17,8 +17,10 @@ from mailer.messages.calendar import (
     feed,
     itip,
 )
+from mailer.messages.catalogues import LANGUAGES, end_estimated, still_open
 from mailer.messages.linkless import without_links
 from mailer.messages.when import instant
+from tests.messages.test_snapshots import compare
 
 UID = "5f0c2a57-3e38-4a53-9d5a-0f5f7d6f2c11"
 READER = "o'brien+news@example.org"
@@ -137,6 +139,18 @@ def test_request_letter_by_letter():
         "END:VCALENDAR",
         "",
     ]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_whole_files_in_eight_languages(language):
+    """Golden: the same state gives these octets for ever (here with LF for CR LF, to be read)."""
+    remark = still_open(language, day_known=True)
+    hour = an_event(end_assumed=True, end_note=end_estimated(language), description="Year of Prevention")
+    day = a_day(uid="day", description=f"Year of Prevention\n\n{remark}", status=Status.CANCELLED)
+    octets = itip(hour, Method.REQUEST, attendee=READER) + feed(
+        [hour, day], name=f"Symposia ({language})", ttl=dt.timedelta(hours=1)
+    )
+    compare(f"calendar.{language}.txt", octets.decode().replace("\r\n", "\n"))
 
 
 def test_request_names_exactly_the_reader_and_rings_no_alarm():

@@ -28,13 +28,14 @@ TOPIC_KINDS = (
     MailingKind.CAMPAIGN,
     MailingKind.WELCOME,
 )
-LEAVABLE_KINDS = (*TOPIC_KINDS, MailingKind.REMINDER)
+LEAVABLE_KINDS = (*TOPIC_KINDS, MailingKind.REMINDER, MailingKind.FOLLOW_UP)
 SYMPOSIUM_KINDS = (
     MailingKind.REGISTRATION_CONFIRMATION,
     MailingKind.WAITING_LIST,
     MailingKind.WITHDRAWAL,
     MailingKind.REMINDER,
     MailingKind.CHANGE,
+    MailingKind.DATE_FIXED,
     MailingKind.CANCELLATION,
 )
 # What stands behind the preheader so that nothing else shows in a list of mails.

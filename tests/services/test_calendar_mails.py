@@ -6,13 +6,16 @@ from datetime import UTC, date, datetime, timedelta
 from email.message import EmailMessage
 
 import pytest
+from sqlalchemy import select
 
-from mailer.db.programme import Symposium
+from mailer.db.programme import Registration, Symposium
+from mailer.db.seal import ROOM
 from mailer.messages.calendar import END_NOT_ANNOUNCED
 from mailer.messages.catalogues import LANGUAGES, end_estimated, still_open
 from mailer.services.house import House
-from mailer.services.programme import reminders, symposia
+from mailer.services.programme import places, reminders, symposia
 from mailer.services.programme.dates import Moment, set_moment
+from mailer.services.programme.notices import PAUSE
 from mailer.services.programme.register import Attendee, register
 from mailer.services.sending.traits import TRAITS
 from mailer.vocabulary import MailingKind, Precision, SymposiumState
@@ -53,6 +56,14 @@ def call_off(house: House, hands: Hands, symposium: int) -> None:
         symposia.call_off(session, house, found, reason=None, actor="test", now=hands.now)
 
 
+def withdraw(house: House, hands: Hands, symposium: int) -> None:
+    with house.database.write() as session:
+        found = session.get_one(Symposium, symposium)
+        wanted = select(Registration).where(Registration.symposium_id == symposium)
+        for registration in session.scalars(wanted).all():
+            places.give_back(session, house, found, registration, hands.now)
+
+
 def nothing(_house: House, _hands: Hands, _symposium: int) -> None:
     """A confirmation follows from registering alone."""
 
@@ -61,8 +72,12 @@ def nothing(_house: House, _hands: Hands, _symposium: int) -> None:
 LEAVES: dict[MailingKind, Change] = {
     MailingKind.REGISTRATION_CONFIRMATION: nothing,
     MailingKind.CHANGE: lambda house, hands, symposium: move(house, hands, symposium, noon(date(2024, 3, 1))),
+    MailingKind.DATE_FIXED: lambda house, hands, symposium: move(house, hands, symposium, AT_NOON),
+    MailingKind.POSTPONED: lambda house, hands, symposium: move(house, hands, symposium, MONTH),
     MailingKind.CANCELLATION: call_off,
+    MailingKind.WITHDRAWAL: withdraw,
 }
+CANCELS = {MailingKind.CANCELLATION, MailingKind.POSTPONED, MailingKind.WITHDRAWAL}
 
 
 def parts_of(message: EmailMessage) -> list[EmailMessage]:
@@ -117,14 +132,17 @@ def test_each_kind_carries_one_object_twice_in_every_language(
     house: House, server: MailServer, hands: Hands, symposium: int, kind: MailingKind
 ) -> None:
     libical = open_libical()
+    if kind is MailingKind.DATE_FIXED:
+        put(house, hands, symposium, MONTH)
     for language in LANGUAGES:
         join(house, hands, symposium, language)
     if LEAVES[kind] is not nothing:
         hands.work()
         server.mails.clear()
     LEAVES[kind](house, hands, symposium)
+    hands.now += PAUSE
     assert hands.work() == len(LANGUAGES)
-    method = "CANCEL" if kind is MailingKind.CANCELLATION else "REQUEST"
+    method = "CANCEL" if kind in CANCELS else "REQUEST"
     for taken in server.mails:
         event = event_of(taken, method)
         assert event.attendees == (f"mailto:{taken.recipient}",)
@@ -196,6 +214,7 @@ def test_the_entry_follows_from_the_day_to_the_hour_and_to_the_end(
     hands.work()
     hands.now += timedelta(hours=1)
     move(house, hands, symposium, AT_NOON)
+    hands.now += PAUSE
     hands.work()
     hands.now += timedelta(hours=1)
     call_off(house, hands, symposium)
@@ -211,6 +230,50 @@ def test_the_entry_follows_from_the_day_to_the_hour_and_to_the_end(
     assert (day.status, hour.status, off.status) == ("TENTATIVE", "CONFIRMED", "CANCELLED")
 
 
+@pytest.mark.parametrize("first", [AT_NOON, DAY], ids=["hour", "day"])
+def test_a_day_that_is_withdrawn_takes_its_entry_back_and_a_new_one_brings_it_again(
+    house: House, server: MailServer, hands: Hands, symposium: int, first: Moment
+) -> None:
+    put(house, hands, symposium, first)
+    join(house, hands, symposium)
+    hands.work()
+    move(house, hands, symposium, MONTH)
+    hands.now += PAUSE
+    hands.work()
+    move(house, hands, symposium, noon(date(2024, 3, 1)))
+    hands.now += PAUSE
+    hands.work()
+    sent, back, again = (
+        event_of(taken, method)
+        for taken, method in zip(server.mails, ("REQUEST", "CANCEL", "REQUEST"), strict=True)
+    )
+    assert sent.uid == back.uid == again.uid
+    assert (back.starts, back.ends, back.status) == (sent.starts, sent.ends, "CANCELLED")
+    assert sent.sequence < back.sequence < again.sequence
+    text = server.mails[1].message.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    assert "If the old date still stands in your calendar, please remove it there." in " ".join(text.split())
+    assert ".ics" not in text
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["told of the month", "not told yet"])
+def test_called_off_without_a_day_takes_back_only_what_was_sent(
+    house: House, server: MailServer, hands: Hands, symposium: int, told: bool
+) -> None:
+    join(house, hands, symposium)
+    hands.work()
+    move(house, hands, symposium, MONTH)
+    if told:
+        hands.now += PAUSE
+        hands.work()
+    server.mails.clear()
+    call_off(house, hands, symposium)
+    assert hands.work() == 1
+    if told:  # the notice of the month has taken the entry back already
+        assert server.mails[0].message.get_content_type() == "multipart/alternative"
+    else:
+        assert event_of(server.mails[0], "CANCEL").starts == START
+
+
 def test_a_month_that_becomes_a_day_brings_the_first_request(
     house: House, server: MailServer, hands: Hands, symposium: int
 ) -> None:
@@ -219,8 +282,25 @@ def test_a_month_that_becomes_a_day_brings_the_first_request(
     hands.work()
     server.mails.clear()
     move(house, hands, symposium, AT_NOON)
+    hands.now += PAUSE
     assert hands.work() == 1
     assert event_of(server.mails[0], "REQUEST").starts == START
+
+
+def test_who_waits_for_a_place_gets_no_entry(
+    house: House, server: MailServer, hands: Hands, symposium: int
+) -> None:
+    with house.database.write() as session:
+        session.get_one(Symposium, symposium).capacity = 1
+    for language in ("en", "hy"):
+        join(house, hands, symposium, language)
+    hands.work()
+    kinds = {taken.recipient[7:9]: taken.message.get_content_type() for taken in server.mails}
+    assert kinds == {"en": "multipart/mixed", "hy": "multipart/alternative"}
+    server.mails.clear()
+    move(house, hands, symposium, MONTH)
+    hands.work()
+    assert not any(b"VCALENDAR" in taken.data for taken in server.to("reader-hy@example.org"))
 
 
 def test_a_way_into_the_meeting_never_travels_in_the_file(
@@ -229,9 +309,13 @@ def test_a_way_into_the_meeting_never_travels_in_the_file(
     with house.database.write() as session:
         found = session.get_one(Symposium, symposium)
         found.place = "Online: https://meet.example.org/j/83412?pwd=q1w2e3"
+        found.room = house.vault.seal(ROOM, found.id, "https://meet.example.org/j/83412?pwd=q1w2e3")
         assert found.state is SymposiumState.ANNOUNCED
+    hands.now = START - timedelta(hours=3)
     join(house, hands, symposium)
     hands.work()
+    text = server.mails[0].message.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    assert f"{house.settings.base_url}/j/" in text  # the way in stands in the mail
     octets = object_of(server.mails[0]).replace(b"\r\n ", b"").decode()
     assert "LOCATION:Online\r\n" in octets
     links = re.findall(r"[a-z]+://\S+", octets)

@@ -297,6 +297,7 @@ def test_what_is_not_public_is_never_told(
         session.execute(update(Statement).where(Statement.id == withdrawn).values(state=StatementState.DRAFT))
         session.execute(update(Statement).where(Statement.id == stays).values(version=2))
         text = session.scalars(select(StatementText).where(StatementText.statement_id == stays)).one()
+        session.get_one(Statement, stays).version = 2
         session.add(
             StatementText(
                 statement_id=stays,

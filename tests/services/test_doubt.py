@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select
 
 from mailer.db.mailings import Attempt, Delivery, Mailing
-from mailer.db.programme import Registration
+from mailer.db.programme import Registration, Symposium
 from mailer.db.staff import AuditEntry
 from mailer.messages.tokens import message_id
 from mailer.services.desk import mailings
@@ -211,7 +211,8 @@ def test_an_attendee_who_has_the_mail_has_heard_of_its_date(
             symposium_id=symposium, subscriber_id=reader, state="confirmed", registered_at=now
         )
         session.add(registration)
-        session.get_one(Mailing, desk.mailing).generation = 4
+        session.get_one(Mailing, desk.mailing).symposium_id = symposium
+        session.get_one(Symposium, symposium).facts_version = 4
         session.flush()
         rows.change(session, desk.ids[:1], registration_id=registration.id)
         number = registration.id
@@ -219,7 +220,7 @@ def test_an_attendee_who_has_the_mail_has_heard_of_its_date(
     desk.frame()
     desk.resolve(now)
     with desk.house.database.read() as session:
-        assert session.get_one(Registration, number).told_generation == 4
+        assert session.get_one(Registration, number).told_version == 4
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from mailer.services.desk.four_eyes import SameEyes
 from mailer.services.house import House
 from mailer.services.incidents import open_incidents
 from mailer.services.programme import embargo, public, review, statements
+from mailer.services.programme.digests import plan_all as plan_digests
 from mailer.services.programme.embargo import EmbargoRefusal
 from mailer.services.programme.review import ReviewRefusal
 from mailer.services.sending import proofs
@@ -32,9 +33,11 @@ from mailer.vocabulary import (
     DeliveryState,
     EmbargoHold,
     EmbargoWish,
+    Frequency,
     MailingState,
     StatementState,
     SubscriptionState,
+    TextState,
 )
 from tests.services.conftest import Hands
 from tests.smtp_server import MailServer
@@ -102,12 +105,12 @@ def states(house: House, mailing: int) -> set[str]:
 
 
 def add_text(house: House, statement: int, now: datetime, body: str) -> None:
+    """Another version, which holds from now on."""
     with house.database.write() as session:
-        session.get_one(Statement, statement).version = 2
-        session.add(
-            StatementText(
-                statement_id=statement, language="en", version=2, title="New", body=body, created_at=now
-            )
+        found = session.get_one(Statement, statement)
+        found.version += 1
+        found.texts.append(
+            StatementText(language="en", version=found.version, title="New", body=body, created_at=now)
         )
 
 
@@ -207,6 +210,47 @@ def test_who_joins_before_the_moment_gets_it_and_who_joins_after_it_does_not(
     }
 
 
+def test_readers_of_digests_get_no_alert_and_no_digest_tells_of_it_before(
+    house: House, server: MailServer, hands: Hands, subscribe: Subscribe, statement: int
+) -> None:
+    start = hands.now
+    subscribe("at-once@example.org")
+    early, late = (
+        subscribe("daily@example.org"),
+        subscribe("late@example.org", state=SubscriptionState.PENDING),
+    )
+
+    def set_frequency(person: int, at: datetime) -> None:
+        with house.database.write() as session:
+            found = session.scalars(select(Subscription).where(Subscription.subscriber_id == person)).one()
+            found.frequency, found.state, found.changed_at = Frequency.DAILY, SubscriptionState.CONFIRMED, at
+
+    set_frequency(early, start)
+    mailing = under_embargo(house, statement, start, days=3)
+    hands.work()
+    set_frequency(late, start + timedelta(hours=1))
+    for hour in range(0, 72, 6):  # whatever digest would be due meanwhile
+        hands.now = start + timedelta(hours=hour, minutes=30)
+        plan_digests(house, hands.now)
+        hands.work()
+    assert server.mails == []
+    hands.now = start + timedelta(days=3)
+    hands.work()
+    hands.work()
+    assert [mail.recipient for mail in server.mails] == ["at-once@example.org"]
+    for hour in range(0, 36, 3):
+        hands.now = start + timedelta(days=3, hours=hour, minutes=30)
+        plan_digests(house, hands.now)
+        hands.work()
+    assert sorted(mail.recipient for mail in server.mails) == [
+        "at-once@example.org",
+        "daily@example.org",
+        "late@example.org",
+    ]
+    with house.database.read() as session:
+        assert mailings.account(session, session.get_one(Mailing, mailing)).books.balanced
+
+
 def test_who_leaves_before_the_moment_gets_nothing(
     house: House, server: MailServer, hands: Hands, subscribe: Subscribe, statement: int
 ) -> None:
@@ -262,6 +306,11 @@ def test_an_undecided_move_holds_the_embargo_and_a_refusal_lets_it_go(
         assert incident.key == f"embargo-held:{statement}"
         assert "prisoners" not in incident.words
         assert "a-statement" not in incident.words
+    hands.now += timedelta(hours=2)
+    hands.work()
+    audit_books(house, hands.now)
+    with house.database.read() as session:
+        assert [one.key for one in open_incidents(session)] == [f"embargo-held:{statement}"]
     with house.database.write() as session:
         embargo.refuse(session, session.get_one(Statement, statement), actor=BEN, now=hands.now)
     assert is_open(house, hands.now)
@@ -424,6 +473,24 @@ def test_a_text_that_is_changed_after_its_approval_holds_the_embargo(
     assert "Mended words" in server.mails[0].message.get_body(("plain",)).get_content()  # type: ignore[union-attr]
 
 
+def test_a_translation_that_becomes_ready_after_the_approval_is_approved_first(
+    house: House, hands: Hands, subscribe: Subscribe, statement: int
+) -> None:
+    subscribe("reader@example.org")
+    under_embargo(house, statement, hands.now, hours=1)
+    for state, held in ((TextState.DRAFT, None), (TextState.READY, EmbargoHold.EDITED)):
+        with house.database.write() as session:
+            known = select(StatementText).where(StatementText.language == "fr")
+            text = session.scalars(known).one_or_none() or StatementText(
+                statement_id=statement, language="fr", title="Titre", body="Texte.", created_at=hands.now
+            )
+            text.state = state
+            session.add(text)
+        hands.work()
+        with house.database.read() as session:
+            assert session.get_one(Embargo, statement).held is held
+
+
 def test_the_claim_itself_does_not_take_an_unapproved_text(
     house: House, server: MailServer, hands: Hands, subscribe: Subscribe, statement: int
 ) -> None:
@@ -566,7 +633,7 @@ def test_a_worker_that_is_busy_with_a_campaign_takes_it_at_once(
     assert len({(mail.recipient, mail.message["Subject"]) for mail in server.mails}) == 300
     subjects = [mail.message["Subject"] for mail in server.mails]
     alerts = [place for place, subject in enumerate(subjects) if "News" not in subject]
-    assert alerts[0] < 100  # with some eighty of the campaign's first slice still waiting
+    assert alerts[0] < 150  # and not behind the campaign's last
     assert parsedate_to_datetime(server.mails[alerts[0]].message["Date"]) == until
 
 

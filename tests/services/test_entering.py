@@ -18,6 +18,7 @@ from mailer.services.programme.entering import (
     enter_symposium,
 )
 from mailer.services.programme.ingesting import Fate, known_programme, review
+from mailer.services.programme.refusals import StatementRefusal
 from mailer.vocabulary import EndSource, Precision, StatementState
 from tests.conftest import NOON
 
@@ -117,5 +118,8 @@ def test_a_statement_is_not_entered_twice(house: House) -> None:
     with pytest.raises(EntryRefusal, match="Perhaps"):
         statement(house, body="Other words.")
     assert statement(house, body="Other words.", anyway=True).slug == "a-statement-2"
-    with pytest.raises(EntryRefusal, match="empty"):
-        statement(house, title="Another", body=" \n")
+    for body in (" \n", "x" * 100_000):
+        with pytest.raises(StatementRefusal):
+            statement(house, title="Another", body=body)
+    with pytest.raises(StatementRefusal, match="language"):
+        statement(house, title="Another", language="xx-nowhere")

@@ -1,7 +1,9 @@
 """Watched sources against a real web server: fetched politely, compared, and never a mail."""
 
+import gzip
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -21,6 +23,7 @@ from mailer.services.sources.registry import SourceRefusal, Wanted
 from mailer.services.sources.taking import Taken
 from mailer.vocabulary import ItemFate, ProposalState, SourceKind, SourceState, SymposiumState
 from tests.web_server import Reply, WebServer
+from workers import tasks
 
 NOON = datetime(2024, 9, 1, 16, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -133,6 +136,17 @@ def test_the_first_read_marks_all_as_seen_and_later_ones_are_drafts(
     assert count(house, Statement) == 1
     assert count(house, Mailing) == 0
     assert one.row.kind is SourceKind.FEED
+
+
+def test_what_was_only_seen_stays_so_when_its_words_change(
+    house: House, server: WebServer, watch: Callable[..., Watch]
+) -> None:
+    server.pages["/feed"] = rss(1)
+    one = watch("/feed")
+    one.taken()
+    server.pages["/feed"] = rss(1, words="A typing error is mended.")
+    assert one.taken() == Taken(seen=1)
+    assert count(house, Statement) == 0
 
 
 def test_statements_that_are_there_already_can_be_asked_for(
@@ -328,7 +342,7 @@ def test_an_edited_statement_is_a_proposal_and_alerts_nobody(
         proposals.accept(session, house, proposals.find(session, proposal.id), actor="t", now=NOON)
     with house.database.read() as session:
         (statement,) = session.scalars(select(Statement))
-        assert [text.version for text in statement.texts] == [1, 2]
+        assert [text.version for text in statement.texts] == [1, statement.version] == [1, 2]
     assert one.taken().proposals == 0
     assert count(house, Mailing) == 0
 
@@ -347,6 +361,50 @@ def test_a_lower_source_only_proposes_and_says_what_outranks_it(
     (proposal,) = waiting(house)
     assert "A calendar is trusted more" in proposal.note
     assert count(house, Symposium) == 2
+
+
+def test_two_sources_that_disagree_do_not_argue_for_ever(
+    house: House, server: WebServer, watch: Callable[..., Watch]
+) -> None:
+    server.pages["/p"] = page(line(4, "Talk about law"), line(11, "Talk about aid"))
+    server.pages["/c.ics"] = calendar(event("1", "Talk about law", "20241004T130000"))
+    one, other = watch("/p"), watch("/c.ics")
+    assert one.taken().drafts == 2
+    assert other.taken() == Taken(first=True, proposals=1)
+    (proposal,) = waiting(house)
+    assert (proposal.changes, proposal.note) == ({"time": ["12:00:00", "13:00:00"]}, "")
+    with house.database.write() as session:
+        proposals.accept(session, house, proposals.find(session, proposal.id), actor="t", now=NOON)
+    assert (one.taken().proposals, other.taken().proposals) == (0, 0)
+    assert waiting(house) == []
+
+
+def test_next_year_s_date_of_a_title_is_another_symposium(
+    house: House, server: WebServer, watch: Callable[..., Watch]
+) -> None:
+    server.pages["/p"] = page(line(4, "Annual talk"), line(11, "Another talk"))
+    one = watch("/p")
+    assert one.taken().drafts == 2
+    year = timedelta(days=365)
+    server.pages["/p"] = page(
+        "Friday, October 3, 2025, 12noon ET, “Annual talk”",
+        "Friday, October 10, 2025, 12noon ET, “Third talk”",
+    )
+    assert one.taken(NOON + year) == Taken(drafts=2)
+    assert waiting(house) == []
+
+
+def test_a_repeated_event_brings_its_next_dates_and_moves_none(
+    house: House, server: WebServer, watch: Callable[..., Watch]
+) -> None:
+    circle = event("1", "Reading circle", "20240105T120000", "RRULE:FREQ=MONTHLY;BYDAY=1FR")
+    server.pages["/c.ics"] = calendar(circle)
+    one = watch("/c.ics")
+    assert one.taken().drafts == 12
+    later = NOON + timedelta(days=40)
+    assert one.taken(later) == Taken(drafts=2, unchanged=10)
+    assert waiting(house) == []
+    assert count(house, Symposium) == 14
 
 
 def test_only_what_changed_is_fetched_again(server: WebServer, watch: Callable[..., Watch]) -> None:
@@ -398,7 +456,12 @@ def test_robots_are_asked_once_a_day_and_kept_to(
     assert "robots.txt" in other.check().trouble
     assert server.paths() == ["/robots.txt", "/feed", "/feed"]
     server.pages["/robots.txt"] = Reply(b"User-agent: mailer\nDisallow:\n")
-    assert other.check(NOON + 25 * HOUR).trouble == ""
+    check_due(house, NOON + 2 * HOUR, web=server.web, most=1)
+    assert server.paths().count("/robots.txt") == 1
+    assert other.check(NOON + 3 * HOUR).trouble == ""
+    assert server.paths().count("/robots.txt") == 2
+    one.taken(NOON + 28 * HOUR)
+    assert server.paths().count("/robots.txt") == 3
     assert count_robots(house) == 1
 
 
@@ -448,7 +511,9 @@ def test_a_redirect_to_its_own_www_is_followed_and_a_private_address_refused(
     assert one.taken().seen == 1
     with house.database.write() as session:
         session.get_one(Source, one.id).url = f"http://elsewhere.example:{server.port}/feed"
-    assert "not public" in one.check(NOON + HOUR).trouble or "robots" in one.check(NOON + HOUR).trouble
+    asked = len(server.requests)
+    assert "robots.txt cannot be fetched" in one.check(NOON + HOUR).trouble
+    assert len(server.requests) == asked
 
 
 def test_failures_wait_longer_and_longer_and_are_told(
@@ -516,6 +581,42 @@ def test_what_is_announced_is_not_trusted(server: WebServer, watch: Callable[...
     one = watch("/x")
     assert one.taken().seen == 1
     assert one.row.kind is SourceKind.FEED
+
+
+def test_a_server_that_does_not_answer_in_time_is_left(
+    house: House, server: WebServer, watch: Callable[..., Watch]
+) -> None:
+    over = threading.Event()
+
+    def never(_headers: object) -> Reply:
+        over.wait(60)
+        return Reply()
+
+    server.pages["/feed"] = never
+    one = watch("/feed")
+    patience = replace(server.web, limits=replace(server.web.limits, seconds=0.3))
+    checked = check_now(house, one.id, NOON, web=patience)
+    over.set()
+    assert checked is not None
+    assert "too long" in checked.trouble
+
+
+def test_a_bomb_never_unfolds(server: WebServer, watch: Callable[..., Watch]) -> None:
+    bomb = gzip.compress(b"BEGIN:VCALENDAR\r\n" + bytes(64 * 1024 * 1024))
+    server.pages["/c.ics"] = Reply(bomb, headers={"content-encoding": "gzip", **ICS})
+    assert "larger than 5 MiB" in watch("/c.ics").check().trouble
+
+
+def test_what_the_beat_says_is_checked(house: House) -> None:
+    with house.database.write() as session:
+        wanted = Wanted(url="https://nowhere.invalid/feed", every=HOUR, zone="UTC")
+        number = registry.add(session, wanted, actor="t", now=NOON).id
+    tasks.use(house)
+    tasks.check_sources()
+    with house.database.read() as session:
+        found = session.get_one(Source, number)
+        assert (found.failures, found.leased_until) == (1, None)
+        assert "robots.txt" in found.trouble
 
 
 def test_two_workers_fetch_a_source_once(

@@ -17,6 +17,7 @@ from mailer.services.desk.inbox import Inbox
 from mailer.services.house import House
 from mailer.services.programme import reminders, statements, symposia
 from mailer.services.programme.dates import Moment, set_moment
+from mailer.services.programme.notices import PAUSE
 from mailer.services.programme.register import Attendee, register, registration_of
 from mailer.services.registration import details
 from mailer.services.registration.details import Details
@@ -297,6 +298,7 @@ def _send(house: House, now: datetime, inbox: Inbox | None) -> None:
     _register(house, hands, ("ukraine", "global", "called-off"), tuple(READERS))
     hands.work()
     _move_and_call_off(house, hands)
+    hands.now += PAUSE
     hands.work()
     _remind(house, hands)
     hands.work()
@@ -327,9 +329,10 @@ def _move_and_call_off(house: House, hands: Hands) -> None:
 
 
 def _remind(house: House, hands: Hands) -> None:
-    hands.now = datetime.fromisoformat("2024-02-22T17:00:30+00:00")
+    due = datetime.fromisoformat("2024-02-22T17:00:00+00:00")
     with house.database.write() as session:
-        reminders.plan_all(session, house, hands.now)
+        reminders.plan_all(session, house, due - timedelta(minutes=1))
+    hands.now = due + timedelta(seconds=30)
 
 
 def _scene(session: Session, house: House, waiting: int, now: datetime) -> Scene:

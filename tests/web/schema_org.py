@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 Check = Callable[[object], bool]
 STATES = {"EventCancelled", "EventMovedOnline", "EventPostponed", "EventRescheduled", "EventScheduled"}
+MODES = {"OnlineEventAttendanceMode", "OfflineEventAttendanceMode", "MixedEventAttendanceMode"}
 LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")  # BCP 47
 
 
@@ -48,6 +49,10 @@ def is_state(value: object) -> bool:
     return isinstance(value, str) and value.removeprefix("https://schema.org/") in STATES and "/" in value
 
 
+def is_mode(value: object) -> bool:
+    return isinstance(value, str) and value.removeprefix("https://schema.org/") in MODES and "/" in value
+
+
 TYPES: Mapping[str, Mapping[str, Check]] = {
     "Event": {
         "name": is_text,
@@ -57,11 +62,13 @@ TYPES: Mapping[str, Mapping[str, Check]] = {
         "endDate": is_moment,
         "previousStartDate": is_moment,
         "eventStatus": is_state,
+        "eventAttendanceMode": is_mode,
         "organizer": lambda value: not list(complaints_of(value, {"Organization", "Person"})),
         "location": lambda value: not list(complaints_of(value, {"Place", "VirtualLocation"})),
     },
     "Organization": {"name": is_text, "url": is_url},
     "Place": {"name": is_text},
+    "VirtualLocation": {"name": is_text, "url": is_url},
 }
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser
 
 from mailer.db.programme import Symposium
+from mailer.db.seal import ROOM
 from mailer.services.house import House
 from mailer.services.programme import symposia
 from mailer.services.programme.dates import Moment, set_moment
@@ -22,7 +23,7 @@ from tests.services.conftest import noon
 from tests.web.exhibit import Exhibit
 from tests.web.scene import Scene
 from tests.web.schema_org import complaints
-from tests.web.visitor import Visitor
+from tests.web.visitor import HOST, Visitor
 
 MONTH = Moment(precision=Precision.MONTH, day=date(2024, 2, 1))
 DAY = Moment(precision=Precision.DATE, day=date(2024, 3, 1))
@@ -110,6 +111,35 @@ def test_only_an_announced_end_is_told(house: House, scene: Scene, visitor: Visi
         found.end_source, found.minutes = EndSource.ANNOUNCED, 90
         set_moment(session, found, noon(date(2024, 2, 23)), now)
     assert good(visitor)["endDate"] == "2024-02-23T13:30-05:00"
+
+
+@pytest.mark.parametrize(
+    ("online", "place", "mode", "location"),
+    [
+        (True, "Online", "Online", {"@type": "VirtualLocation", "url": f"{HOST}/symposia/ukraine"}),
+        (False, "House 5", "Offline", {"@type": "Place", "name": "House 5"}),
+        (False, None, "Offline", None),
+        (None, "Online", None, {"@type": "Place", "name": "Online"}),
+    ],
+)
+def test_the_room_is_never_told(
+    house: House,
+    scene: Scene,
+    visitor: Visitor,
+    online: bool | None,
+    place: str | None,
+    mode: str | None,
+    location: object,
+) -> None:
+    with house.database.write() as session:
+        found = symposia.find(session, "ukraine")
+        found.online, found.place, found.languages = online, place, ["en", "hy"]
+        found.room = house.vault.seal(ROOM, found.id, "https://rooms.example.com/secret")
+    data = good(visitor)
+    said = f"https://schema.org/{mode}EventAttendanceMode" if mode else None
+    assert (data.get("eventAttendanceMode"), data.get("location")) == (said, location)
+    assert data["inLanguage"] == ["en", "hy"]
+    assert "rooms.example.com" not in visitor.get("/symposia/ukraine").text
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

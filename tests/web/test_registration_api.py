@@ -174,17 +174,17 @@ def test_other_ways_in_are_refused_in_json(visitor: Visitor, token: str) -> None
 def test_a_symposium_that_takes_nobody_says_why(
     house: House, visitor: Visitor, scene: Scene, token: str, clock: Clock
 ) -> None:
-    assert (
-        send(visitor, token, symposium=scene.draft_symposium).json()["error"]["code"] == "unknown_symposium"
-    )
-    assert send(visitor, token, symposium="first").json()["error"]["code"] == "not_open"
-    assert send(visitor, token, email="claire@example.org").json()["error"]["code"] == "withdrawn"
+    def word(**changed: Any) -> str:
+        return str(send(visitor, token, **changed).json()["error"]["code"])
+
+    assert word(symposium=scene.draft_symposium) == "unknown_symposium"
+    assert word(symposium="first") == "not_open"
+    assert word(email="claire@example.org") == "withdrawn"
     with house.database.write() as session:
         found = symposia.find(session, "restorative")
         found.capacity, found.waiting_list = 1, False
     send(visitor, token, id="a", email="one@example.org")
-    answer = send(visitor, token, id="b", email="two@example.org")
-    assert answer.json()["error"]["code"] == "full"
+    assert word(id="b", email="two@example.org") == "full"
 
 
 def test_no_log_line_holds_what_was_sent(

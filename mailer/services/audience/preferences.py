@@ -20,6 +20,7 @@ from mailer.services.audience.people import TopicName
 from mailer.services.audience.subscribe import settle_consent
 from mailer.services.audience.unsubscribe import leave_topic
 from mailer.services.house import House
+from mailer.services.sending import replan
 from mailer.vocabulary import ConsentSource, Frequency, SubscriptionState, SuppressionReason
 
 LINK_DAYS = 30
@@ -113,8 +114,9 @@ def change(
         return subscriber
     if language in LANGUAGES:
         subscriber.languages = [language, *(one for one in subscriber.languages if one != language)]
-    if not zone or is_zone(zone):
+    if (not zone or is_zone(zone)) and subscriber.zone != (zone or None):
         subscriber.zone = zone or None
+        replan.reader_changed(session, subscriber.id)
     wanted = set(topics)
     for topic, on in _topics(session, subscriber):
         if on != (topic.key in wanted):

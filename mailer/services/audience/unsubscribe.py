@@ -5,6 +5,7 @@ a reminder it ends the reminders of that symposium and leaves the registration.
 Deliveries of the topic that nobody has claimed yet are skipped in the same transaction.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -20,6 +21,7 @@ from mailer.services.audience import people
 from mailer.services.audience.people import TopicName
 from mailer.services.audience.subscribe import note
 from mailer.services.house import House
+from mailer.services.sending.traits import BY_RULE
 from mailer.vocabulary import (
     ConsentKind,
     ConsentSource,
@@ -114,7 +116,7 @@ def look(session: Session, house: House, token: str) -> Door:
     if row is None:
         return NOWHERE
     delivery, mailing, subscriber = row
-    if mailing.kind is MailingKind.REMINDER:
+    if mailing.kind in BY_RULE:
         return _reminders(session, delivery, mailing, subscriber)
     return _topic(session, mailing, subscriber)
 
@@ -161,7 +163,7 @@ def leave(session: Session, house: House, token: str, source: ConsentSource, now
         leave_topic(session, door.subscription, source, now)
     elif door.registration is not None:
         door.registration.reminders = False
-        _skip(session, now, Delivery.registration_id == door.registration.id, kind=MailingKind.REMINDER)
+        _skip(session, now, Delivery.registration_id == door.registration.id, kinds=BY_RULE)
     return door
 
 
@@ -195,24 +197,27 @@ def undo(session: Session, house: House, token: str, now: datetime) -> Door:
 
 
 def _take_up(session: Session, registration: Registration, now: datetime) -> None:
-    ahead = select(Mailing.id).where(Mailing.kind == MailingKind.REMINDER, Mailing.due_at > now)
+    of_rules = select(Mailing.id).where(Mailing.kind.in_(BY_RULE))
     session.execute(
         update(Delivery)
         .where(
             Delivery.registration_id == registration.id,
             Delivery.state == DeliveryState.SKIPPED,
             Delivery.reason == SkipReason.UNSUBSCRIBED.value,
-            Delivery.mailing_id.in_(ahead),
+            Delivery.due_at > now,
+            Delivery.mailing_id.in_(of_rules),
         )
         .values(state=DeliveryState.PENDING, reason=None, settled_at=None)
         .execution_options(synchronize_session=False)
     )
 
 
-def _skip(session: Session, now: datetime, whose: object, *, kind: MailingKind | None = None) -> None:
+def _skip(session: Session, now: datetime, whose: object, *, kinds: Collection[MailingKind] = ()) -> None:
     statement = update(Delivery).where(Delivery.state.in_(WAITING), whose)  # type: ignore[arg-type]
-    if kind is not None:
-        statement = statement.where(Delivery.mailing_id.in_(select(Mailing.id).where(Mailing.kind == kind)))
+    if kinds:
+        statement = statement.where(
+            Delivery.mailing_id.in_(select(Mailing.id).where(Mailing.kind.in_(kinds)))
+        )
     session.execute(
         statement.values(
             state=DeliveryState.SKIPPED, reason=SkipReason.UNSUBSCRIBED.value, settled_at=now

@@ -11,13 +11,14 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
-from mailer.db import receipts, texts
+from mailer.db import readers, receipts
 from mailer.db.audience import UNFINISHED, Books, books
 from mailer.db.mailings import WAITING, Delivery, Mailing
 from mailer.db.receipts import Receipt
 from mailer.db.session import hint_after_commit
 from mailer.services import audit
-from mailer.vocabulary import DeliveryState, MailingKind, MailingState, SkipReason
+from mailer.services.sending.traits import BY_RULE
+from mailer.vocabulary import DeliveryState, MailingState, SkipReason
 from mailer.wake import Task
 
 WRITTEN_OFF = "written_off"
@@ -99,7 +100,7 @@ def resume(session: Session, mailing: Mailing, *, actor: str, now: datetime) -> 
     if mailing.state is not MailingState.PAUSED:
         raise MailingRefusal(f"This mailing is {mailing.state.value}; only a paused one can be resumed.")
     # A reminder is expanded again: whoever registered during the pause joins it.
-    expanded = mailing.expanded_at is not None and mailing.kind is not MailingKind.REMINDER
+    expanded = mailing.expanded_at is not None and mailing.kind not in BY_RULE
     mailing.state = MailingState.SENDING if expanded else MailingState.EXPANDING
     hint_after_commit(
         session, Task.SEND_DUE if expanded else Task.EXPAND_MAILING, None if expanded else mailing.id
@@ -147,7 +148,7 @@ def _with_a_text_that_holds(
     session: Session, mailing: Mailing, delivery_id: int | None
 ) -> list[ColumnElement[bool]]:
     """What was corrected or retracted since is never sent again; refuses when nothing else is in doubt."""
-    outdated = texts.outdated(session, mailing)
+    outdated = readers.outdated(session, mailing)
     if outdated is None:
         return []
     doubtful = select(Delivery.id).where(

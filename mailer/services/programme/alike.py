@@ -7,9 +7,20 @@ from sqlalchemy.orm import Session
 
 from mailer.db.programme import Statement, StatementText
 from mailer.ingest.likely import TEXT_DAYS, Alike, alike
+from mailer.services.programme.refusals import StatementRefusal
 from mailer.vocabulary import TextState
 
 _WORDS = {Alike.TITLE: "It has the title of", Alike.TEXT: "Its text is almost that of"}
+
+
+def ask_about_repeat(session: Session, statement: Statement, *, anyway: bool, now: datetime) -> None:
+    """Raise StatementRefusal for a statement much like one that was sent, unless a person says it is new."""
+    same = None if anyway else published_before(session, statement, now)
+    if same is not None:
+        raise StatementRefusal(
+            f"Perhaps it was sent before: {same} An edit is announced as a correction of that one. If it is "
+            f"new, say so with --anyway."
+        )
 
 
 def published_before(session: Session, statement: Statement, now: datetime) -> str | None:

@@ -45,7 +45,7 @@ def offers(session: Session) -> tuple[Offer, ...]:
     """Every feed there is: all; each series; each language, where symposia are held in more than one."""
     found = list(public_symposia(session))
     series = sorted({(one.series.name, one.series.key) for one in found if one.series is not None})
-    languages = sorted({one.language for one in found})
+    languages = sorted({language for one in found for language in _spoken(one)})
     spoken = languages if len(languages) > 1 else []
     return (
         Offer(path="/symposia.ics"),
@@ -97,12 +97,12 @@ def feed_of_language(
 ) -> PublicCalendar | None:
     """The same for the symposia held in one language; None for a language in which there are none."""
     found = list(public_symposia(session))
-    chosen = [one for one in found if one.language == spoken]
+    chosen = [one for one in found if spoken in _spoken(one)]
     if not chosen:
         return None
     said_in = language or _known(spoken)
     name = f"{house.settings.organisation} ({language_name(spoken, said_in=said_in)})"
-    return _feed(house, found, chosen, name, language)
+    return _feed(house, found, chosen, name, said_in)
 
 
 def _feed(
@@ -122,6 +122,11 @@ def _event(house: House, found: Symposium, language: str | None) -> CalendarEven
         stamped_at=found.changed_at,
         language=language or _known(found.language),
     )
+
+
+def _spoken(found: Symposium) -> tuple[str, ...]:
+    """The languages it is held in; where nobody has said them, that of its title."""
+    return tuple(found.languages) or (found.language,)
 
 
 def _known(language: str) -> str:

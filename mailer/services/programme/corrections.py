@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from mailer.db import readers, texts
+from mailer.db import digests, readers, texts
 from mailer.db.audience import Slot
 from mailer.db.mailings import WAITING, Delivery, Mailing
 from mailer.db.programme import Correction, Statement, StatementText
@@ -143,6 +143,7 @@ def reach(session: Session, correction: Correction, statement: Statement, now: d
     of_it = Delivery.mailing_id.in_(texts.mailings_of(statement.id))
     waiting = session.scalar(select(func.count()).where(of_it, Delivery.state.in_(WAITING))) or 0
     flying = session.scalar(select(func.count()).where(of_it, Delivery.state == DeliveryState.CLAIMED)) or 0
+    waiting += digests.owed(session, statement.id)
     corrects = correction.kind is CorrectionKind.CORRECTION
     return Reach(
         mailed=sum(count for _, reason, count in counted if reason is None),

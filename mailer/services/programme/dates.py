@@ -19,6 +19,7 @@ class Moment:
     day: date | None = None
     wall_time: time | None = None
     zone: str | None = None
+    later: bool = False  # the second of a time that comes twice on its day
 
     @property
     def starts_at(self) -> datetime | None:
@@ -27,12 +28,16 @@ class Moment:
             return None
         if self.day is None or self.wall_time is None or self.zone is None:
             return None
-        return when.instant(self.day, self.wall_time, self.zone)
+        return when.instant(self.day, self.wall_time, self.zone, fold_later=self.later)
 
 
 def moment_of(symposium: Symposium) -> Moment:
     return Moment(
-        precision=symposium.precision, day=symposium.day, wall_time=symposium.wall_time, zone=symposium.zone
+        precision=symposium.precision,
+        day=symposium.day,
+        wall_time=symposium.wall_time,
+        zone=symposium.zone,
+        later=symposium.later,
     )
 
 
@@ -48,9 +53,11 @@ def set_moment(session: Session, symposium: Symposium, moment: Moment, now: date
     ).all()
     same = next((one for one in known if _is(one, moment)), None)
     if same is not None and same.generation == symposium.generation:
+        symposium.tzdata = when.tzdata_version()
         return False
     symposium.precision, symposium.day = moment.precision, moment.day
     symposium.wall_time, symposium.zone = moment.wall_time, moment.zone
+    symposium.later = moment.later
     symposium.starts_at, symposium.tzdata = moment.starts_at, when.tzdata_version()
     symposium.changed_at = now
     symposium.generation = same.generation if same else len(known) + 1
@@ -71,9 +78,11 @@ def set_moment(session: Session, symposium: Symposium, moment: Moment, now: date
 
 
 def _is(known: SymposiumDate, moment: Moment) -> bool:
-    return (known.precision, known.day, known.wall_time, known.zone) == (
+    # The instant too: another time zone database can move it while the wall time stays.
+    return (known.precision, known.day, known.wall_time, known.zone, known.starts_at) == (
         moment.precision,
         moment.day,
         moment.wall_time,
         moment.zone,
+        moment.starts_at,
     )

@@ -55,6 +55,7 @@ def add_symposium(session: Session, draft: SymposiumDraft, now: datetime) -> Sym
         minutes=draft.minutes or ASSUMED_MINUTES,
         end_source=EndSource.ANNOUNCED if draft.minutes else EndSource.ASSUMED,
         place=draft.place,
+        online=draft.online,
         register_url=draft.register_url,
         sources={name: source.value for name, source in draft.sources.items()},
         raw=draft.raw,

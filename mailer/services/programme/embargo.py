@@ -20,6 +20,7 @@ from mailer.services.desk import four_eyes
 from mailer.services.house import House
 from mailer.services.incidents import close_incident
 from mailer.services.programme import review
+from mailer.services.programme.alike import ask_about_repeat
 from mailer.services.sending.announce import Announcement, announce
 from mailer.services.sending.embargo_rows import DROPPED, TEXTS, alert_key, expiry, rebase, revive
 from mailer.services.sending.embargo_time import TimeRefusal, WallMoment, at_instant, in_words
@@ -73,11 +74,13 @@ def schedule(
     actor: str,
     now: datetime,
     expires_minutes: int | None = None,
+    anyway: bool = False,
 ) -> tuple[Mailing, Preflight]:
     """Put an approved statement under embargo and announce its alert for that moment.
 
     `expires_minutes` after it whatever has not left never leaves; None: the kind's own lifetime.
-    Raises ReviewRefusal, TimeRefusal, EmbargoRefusal, or FormError for a text that makes no mail.
+    Raises ReviewRefusal, TimeRefusal, EmbargoRefusal, or FormError for a text that makes no mail, and
+    StatementRefusal, unless `anyway`, for one much like one that was sent before.
     """
     if statement.state is StatementState.SCHEDULED:
         raise EmbargoRefusal(
@@ -91,6 +94,7 @@ def schedule(
         )
     review.check_approved(session, statement)
     _check_ahead(moment, now)
+    ask_about_repeat(session, statement, anyway=anyway, now=now)
     found = session.get(Embargo, statement.id) or Embargo(statement_id=statement.id)
     _set(found, moment)
     found.expires_minutes, found.held, found.asked = expires_minutes, None, None

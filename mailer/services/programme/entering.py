@@ -8,23 +8,31 @@ from sqlalchemy.orm import Session
 
 from mailer.db.programme import Statement, Symposium
 from mailer.ingest.draft import STATEMENT_FIELDS, StatementDraft, SymposiumDraft
-from mailer.ingest.likely import NewStatement, PerhapsSame, match_statement
+from mailer.ingest.likely import NewStatement, PerhapsSame, SameStatement, match_statement
 from mailer.ingest.programme import symposium_key
 from mailer.ingest.statement import TITLE_LETTERS, canonical_url, statement_key
 from mailer.ingest.text import one_line, plain_title
 from mailer.messages.when import WallTime, wall_time
 from mailer.services import audit
-from mailer.services.programme.dates import Moment
+from mailer.services.programme.dates import Moment, moment_of
 from mailer.services.programme.drafts import add_statement, add_symposium
 from mailer.services.programme.ingesting import known_programme
+from mailer.services.programme.translations import check_language, check_text
 from mailer.vocabulary import FieldSource, Medium, Precision
 
-BODY_LETTERS = 500_000
 LONGEST_MINUTES = 7 * 24 * 60
 
 
 class EntryRefusal(Exception):
     """What was entered cannot be kept so; the message says what to write instead."""
+
+
+class AlreadyThere(EntryRefusal):
+    """It is there. `id` is its number; `same` says that nothing in it differs, so nothing is lost."""
+
+    def __init__(self, message: str, *, id: int, same: bool) -> None:
+        super().__init__(message)
+        self.id, self.same = id, same
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,10 +61,13 @@ class SymposiumEntry:
 def enter_statement(
     session: Session, entry: StatementEntry, *, actor: str, now: datetime, anyway: bool = False
 ) -> Statement:
-    """Keep a statement as a draft. Raises EntryRefusal for one that is there already, unless `anyway`."""
+    """Keep a statement as a draft. Raises EntryRefusal for one that is there already, unless `anyway`.
+
+    Raises StatementRefusal or MarkerInText for a text that no mail could carry.
+    """
     title, body = _title(entry.title), entry.body.strip()
-    if not 0 < len(body) <= BODY_LETTERS:
-        raise EntryRefusal(f"The text is empty or longer than {BODY_LETTERS:,} letters.")
+    check_language(entry.language)
+    check_text(title, body, entry.language)
     url = canonical_url(_web(entry.url)) if entry.url else None
     draft = StatementDraft(
         key=statement_key(title, body, url),
@@ -71,9 +82,11 @@ def enter_statement(
     )
     verdict = match_statement(draft, known_programme(session).statements)
     if isinstance(verdict, PerhapsSame) and not anyway:
-        raise EntryRefusal(f"Perhaps it is there already. {verdict.why} If it is another: --anyway")
+        why = f"Perhaps it is there already. {verdict.why} If it is another: --anyway"
+        raise AlreadyThere(why, id=verdict.known.id, same=False)
     if not isinstance(verdict, NewStatement | PerhapsSame):
-        raise EntryRefusal("It is there already: see mailer statement list.")
+        same = isinstance(verdict, SameStatement)
+        raise AlreadyThere("It is there already: see mailer statement list.", id=verdict.known.id, same=same)
     statement = add_statement(session, draft, now)
     _record(session, f"statement:{statement.id}", actor, now)
     return statement
@@ -147,9 +160,10 @@ def _refuse_twin(session: Session, title: str, moment: Moment) -> None:
     same_day = select(Symposium).where(Symposium.day == moment.day)
     for one in session.scalars(same_day):
         if plain_title(one.title) == plain_title(title):
-            raise EntryRefusal(
+            why = (
                 f"A symposium of this title and date is there already: {one.slug}. If it is another: --anyway"
             )
+            raise AlreadyThere(why, id=one.id, same=moment_of(one) == moment)
 
 
 def _free_key(session: Session, wanted: str) -> str:

@@ -10,9 +10,10 @@ from mailer.db.programme import Proposal, Statement, StatementText, Symposium
 from mailer.services import audit
 from mailer.services.house import House
 from mailer.services.programme import symposia
-from mailer.services.programme.dates import Moment, moment_of, set_moment
+from mailer.services.programme.dates import Moment, moment_of
 from mailer.services.programme.proposing import NOT_LISTED, WAITING
-from mailer.vocabulary import EndSource, Precision, ProposalState, StatementState, SymposiumState
+from mailer.services.programme.symposia import Edit
+from mailer.vocabulary import Precision, ProposalState, StatementState, SymposiumState
 
 
 class ProposalRefusal(Exception):
@@ -30,7 +31,7 @@ def subject_of(session: Session, proposal: Proposal) -> str:
     if proposal.symposium_id is not None:
         return session.get_one(Symposium, proposal.symposium_id).title
     if proposal.statement_id is not None:
-        return _latest(session.get_one(Statement, proposal.statement_id)).title
+        return _standing(session.get_one(Statement, proposal.statement_id)).title
     return ""
 
 
@@ -76,21 +77,24 @@ def accept(
 
 
 def _edit_statement(session: Session, proposal: Proposal, now: datetime) -> None:
-    """A draft takes its source's new words as another version; a published one is not edited by a page."""
+    """A draft takes its source's new words. What people have read is corrected by a person, in the open."""
     statement = session.get_one(Statement, proposal.statement_id)
     if statement.state is not StatementState.DRAFT:
         raise ProposalRefusal(
-            "A published statement is corrected by people, not by a page: an edit here alerts nobody. "
-            "Reject the proposal once you have seen it."
+            f"The statement is {statement.state.value}: a page does not edit it; nobody is alerted. The "
+            f"new text: mailer proposal show {proposal.id} --field body > corrected.md. If it is right: "
+            f"mailer statement correct {statement.slug} --file corrected.md --wrong ... --right ...; "
+            f"then close this with: mailer proposal reject {proposal.id}"
         )
-    old, changes = _latest(statement), proposal.changes
+    old, changes = _standing(statement), proposal.changes
     if "published_on" in changes:
         statement.dated = date.fromisoformat(changes["published_on"][1])
+    statement.version += 1  # its translations are stale now, and an approval of the old words does not hold
     session.add(
         StatementText(
             statement_id=statement.id,
             language=old.language,
-            version=old.version + 1,
+            version=statement.version,
             title=changes["title"][1] if "title" in changes else old.title,
             body=changes["body"][1] if "body" in changes else old.body,
             created_at=now,
@@ -98,8 +102,10 @@ def _edit_statement(session: Session, proposal: Proposal, now: datetime) -> None
     )
 
 
-def _latest(statement: Statement) -> StatementText:
-    return next(text for text in reversed(statement.texts) if text.language == statement.language)
+def _standing(statement: Statement) -> StatementText:
+    """The statement's text as it stands now, in its own language."""
+    own = (statement.language, statement.version)
+    return next(text for text in statement.texts if (text.language, text.version) == own)
 
 
 def _change_symposium(
@@ -108,16 +114,14 @@ def _change_symposium(
     changes = proposal.changes
     if "state" in changes:
         return _call_off(session, house, symposium, actor=actor, now=now)
-    if "title" in changes:
-        symposium.title, symposium.changed_at = changes["title"][1], now
-    if "place" in changes:
-        symposium.place, symposium.changed_at = changes["place"][1], now
-    if "minutes" in changes:
-        symposium.minutes, symposium.end_source = int(changes["minutes"][1]), EndSource.ANNOUNCED
-        symposium.changed_at = now
-    if ("place" in changes or "minutes" in changes) and symposium.state is SymposiumState.ANNOUNCED:
-        symposium.sequence += 1  # calendars must notice
-    notice = _new_date(session, house, symposium, proposal, actor=actor, now=now)
+    moment = moment_with(moment_of(symposium), proposal)
+    new = Edit(
+        title=changes["title"][1] if "title" in changes else None,
+        place=(changes["place"][1] or "") if "place" in changes else None,
+        minutes=int(changes["minutes"][1]) if "minutes" in changes else None,
+        moment=moment if moment != moment_of(symposium) else None,
+    )
+    notice = symposia.edit(session, house, symposium, new, actor=actor, now=now)
     symposium.raw = proposal.raw
     return notice
 
@@ -130,18 +134,6 @@ def _call_off(
         symposium.state, symposium.changed_at = SymposiumState.CANCELLED, now
         return None
     return symposia.call_off(session, house, symposium, reason=None, actor=actor, now=now)
-
-
-def _new_date(
-    session: Session, house: House, symposium: Symposium, proposal: Proposal, *, actor: str, now: datetime
-) -> Mailing | None:
-    moment = moment_with(moment_of(symposium), proposal)
-    if moment == moment_of(symposium):
-        return None
-    if symposium.state is SymposiumState.ANNOUNCED:
-        return symposia.move(session, house, symposium, moment, actor=actor, now=now)
-    set_moment(session, symposium, moment, now)
-    return None
 
 
 def moment_with(old: Moment, proposal: Proposal) -> Moment:

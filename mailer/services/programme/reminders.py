@@ -1,126 +1,143 @@
-"""Reminders: each rule becomes one mailing per date of a symposium, announced ahead of its time.
+"""Reminders: each rule becomes one mailing per date of a symposium, planned ahead of its time.
 
-A rule whose time is past when it is first seen is never sent: nothing bursts out
-because somebody edited a date or a machine was off. Days are civil (the same
-clock time), hours and minutes are real time.
+What is past when it is planned is never sent: nothing bursts out because somebody made a
+rule, edited a date, or a machine was off. Planning again changes only what is not yet on
+its way, and gives nobody a second row.
 """
 
-from dataclasses import dataclass
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import case, literal, or_, select, update
 from sqlalchemy.orm import Session
 
+from mailer.db import audience
 from mailer.db.mailings import WAITING, Delivery, Mailing
-from mailer.db.programme import ReminderRule, Symposium
+from mailer.db.programme import Symposium
 from mailer.messages import when
 from mailer.services.house import House
-from mailer.services.programme.dates import moment_of
+from mailer.services.programme import facts
 from mailer.services.sending.announce import Announcement, announce
-from mailer.services.sending.expand import expand_mailing
-from mailer.vocabulary import DeliveryState, MailingKind, MailingState, SkipReason, SymposiumState
+from mailer.services.sending.expand import expand_by_rule
+from mailer.services.sending.outlook import Outlook, outlooks, rules_for, zones_of
+from mailer.services.sending.traits import BY_RULE, NOTICES
+from mailer.vocabulary import (
+    DeliveryState,
+    MailingKind,
+    MailingState,
+    RuleTiming,
+    SkipReason,
+    SymposiumState,
+)
 
-GRACE = timedelta(hours=6)  # the most a reminder may be late
-
-
-@dataclass(frozen=True, kw_only=True)
-class Planned:
-    """When one rule's reminder falls due and until when it still helps (UTC)."""
-
-    rule: ReminderRule
-    due_at: datetime
-    not_after: datetime
-
-
-def rules_for(session: Session, symposium: Symposium) -> list[ReminderRule]:
-    """The symposium's own rules, or the organisation's default ones when it has none."""
-    for owner in (ReminderRule.symposium_id == symposium.id, ReminderRule.symposium_id.is_(None)):
-        rules = list(session.scalars(select(ReminderRule).where(owner, ReminderRule.enabled.is_(True))))
-        if rules:
-            return rules
-    return []
-
-
-def planned(symposium: Symposium, rule: ReminderRule) -> Planned | None:
-    """When the rule falls due for the symposium's date; None while its hour is not known."""
-    moment = moment_of(symposium)
-    starts_at = moment.starts_at
-    if starts_at is None or moment.day is None or moment.wall_time is None or moment.zone is None:
-        return None
-    civil = when.minus_days(moment.day, moment.wall_time, moment.zone, rule.days)
-    due_at = civil - timedelta(minutes=rule.minutes)
-    lateness = min((starts_at - due_at) / 2, GRACE)
-    return Planned(rule=rule, due_at=due_at, not_after=min(starts_at, due_at + lateness))
+A_DAY = timedelta(hours=25)  # a civil day may have so many: reminders of the last one hold the way in
+AT_ONCE = 50  # symposia planned by one sweep; the rest a sweep later
 
 
 def plan(session: Session, house: House, symposium: Symposium, now: datetime) -> int:
-    """Announce the reminders of a symposium's present date; returns how many are ahead.
+    """Bring the reminders of a symposium in line with its date, its rules and its readers' zones.
 
-    Repeating it adds nothing. A symposium with an open question has none.
+    Returns how many are ahead. A symposium with an open question has none. The row must be held.
     """
+    symposium.planned_at = now
     if symposium.state is not SymposiumState.ANNOUNCED or symposium.questions:
         return 0
-    ahead = 0
-    for rule in rules_for(session, symposium):
-        one = planned(symposium, rule)
-        if one is None or one.not_after <= now:
+    facts.stamp(session, symposium, now)
+    known = _mailings(session, symposium)
+    ahead, kept = 0, set()
+    for outlook in _outlooks(session, symposium):
+        key = key_of(symposium, outlook.rule.key)
+        if outlook.is_ahead(now):
+            ahead += 1
+        elif key not in known:
             continue
-        mailing = announce(session, house, _announcement(symposium, one), now)
-        if mailing.state is not MailingState.EXPANDING:  # back on an earlier date: who came since joins too
-            _revive(session, mailing)
-            expand_mailing(session, mailing.id, now)
-        ahead += 1
+        kept.add(_keep(session, house, symposium, outlook, now))
+    _drop_others(session, symposium, kept, now)
     return ahead
 
 
-def _announcement(symposium: Symposium, one: Planned) -> Announcement:
+def key_of(symposium: Symposium, rule_key: str) -> str:
+    """The key of a rule's mailing for the present date: by it the database refuses a second one."""
+    return f"symposium:{symposium.id}:reminder:{rule_key}:r{symposium.generation}"
+
+
+def _outlooks(session: Session, symposium: Symposium, registration_id: int | None = None) -> list[Outlook]:
+    zones = zones_of(session, symposium, registration_id)
+    return outlooks(symposium, rules_for(session, symposium), zones)
+
+
+def _mailings(session: Session, symposium: Symposium) -> dict[str, Mailing]:
+    found = session.scalars(
+        select(Mailing)
+        .where(Mailing.symposium_id == symposium.id, Mailing.kind.in_(BY_RULE))
+        .order_by(Mailing.id)  # two who register at once lock the mailings in one order
+    )
+    return {mailing.key: mailing for mailing in found}
+
+
+def _keep(session: Session, house: House, symposium: Symposium, outlook: Outlook, now: datetime) -> int:
+    """The rule's mailing with a row for everybody, each at their own time."""
+    mailing = announce(session, house, _announcement(symposium, outlook), now)
+    if mailing.state is not MailingState.EXPANDING:
+        mailing.due_at, mailing.expires_at = outlook.opens_at, outlook.ends_at
+        mailing.rule_id = outlook.rule.id
+        audience.retime(session, mailing, outlook.slot(now))
+        if mailing.state is MailingState.DONE and outlook.is_ahead(now):
+            mailing.state, mailing.finished_at = MailingState.SCHEDULED, None
+    if mailing.state is not MailingState.CANCELLED:
+        expand_by_rule(session, mailing, outlook, now)
+    return mailing.id
+
+
+def _announcement(symposium: Symposium, outlook: Outlook) -> Announcement:
+    rule = outlook.rule
+    follows = rule.timing is RuleTiming.AFTER_END
     return Announcement(
-        key=f"symposium:{symposium.id}:reminder:{one.rule.key}:r{symposium.generation}",
-        kind=MailingKind.REMINDER,
+        key=key_of(symposium, rule.key),
+        kind=MailingKind.FOLLOW_UP if follows else MailingKind.REMINDER,
         symposium_id=symposium.id,
-        rule_id=one.rule.id,
+        rule_id=rule.id,
         generation=symposium.generation,
-        due_at=one.due_at,
-        expires_at=one.not_after,
+        due_at=outlook.opens_at,
+        expires_at=outlook.ends_at,
+        facts={"audience": rule.audience.value, "joining": outlook.lead <= A_DAY and not follows},
     )
 
 
-def _revive(session: Session, mailing: Mailing) -> None:
-    """Take back the rows that a move had cancelled, now that the symposium is on its old date again."""
-    revived = session.execute(
+def _drop_others(session: Session, symposium: Symposium, kept: Collection[int], now: datetime) -> None:
+    """Cancel what waits of other dates, and of rules that are gone."""
+    reason = case(
+        (Mailing.generation != symposium.generation, literal(SkipReason.DATE_MOVED.value)),
+        else_=literal(SkipReason.RULE_REMOVED.value),
+    )
+    others = select(Mailing.id).where(
+        Mailing.symposium_id == symposium.id, Mailing.kind.in_(BY_RULE), Mailing.id.not_in(kept)
+    )
+    why = select(reason).where(Mailing.id == Delivery.mailing_id).scalar_subquery()
+    session.execute(
         update(Delivery)
-        .where(
-            Delivery.mailing_id == mailing.id,
-            Delivery.state == DeliveryState.CANCELLED,
-            Delivery.reason == SkipReason.DATE_MOVED.value,
-        )
-        .values(state=DeliveryState.PENDING, reason=None, settled_at=None)
+        .where(Delivery.state.in_(WAITING), Delivery.mailing_id.in_(others))
+        .values(state=DeliveryState.CANCELLED, reason=why, settled_at=now)
         .execution_options(synchronize_session=False)
     )
-    if revived.rowcount and mailing.state is MailingState.DONE:  # type: ignore[attr-defined]
-        mailing.state, mailing.finished_at = MailingState.SENDING, None
 
 
 def join(session: Session, symposium: Symposium, registration_id: int, now: datetime) -> None:
-    """Give a new attendee their rows in the reminders that are already announced."""
-    for mailing_id in session.scalars(
-        select(Mailing.id)
-        .where(
-            Mailing.symposium_id == symposium.id,
-            Mailing.kind == MailingKind.REMINDER,
-            Mailing.generation == symposium.generation,
-        )
-        .order_by(Mailing.id)  # two who register at once lock the mailings in one order
-    ).all():
-        expand_mailing(session, mailing_id, now, registration_id=registration_id)
+    """Give a new attendee their rows in the reminders that are planned: of those that are past by name."""
+    facts.stamp(session, symposium, now)
+    known = _mailings(session, symposium)
+    for outlook in _outlooks(session, symposium, registration_id):
+        mailing = known.get(key_of(symposium, outlook.rule.key))
+        if mailing is None and outlook.is_ahead(now):
+            symposium.planned_at = None  # nobody's turn was ahead; this reader's zone makes one
+        elif mailing is not None and mailing.state is not MailingState.CANCELLED:
+            expand_by_rule(session, mailing, outlook, now, only=registration_id)
 
 
 def drop(session: Session, symposium: Symposium, reason: SkipReason, now: datetime) -> int:
-    """Cancel what of a symposium's reminders and change notices still waits; returns how many rows."""
-    concerned = select(Mailing.id).where(
-        Mailing.symposium_id == symposium.id,
-        Mailing.kind.in_([MailingKind.REMINDER, MailingKind.CHANGE]),
-    )
+    """Cancel everything of a symposium that still waits but confirmations; returns how many rows."""
+    kinds = BY_RULE | NOTICES
+    concerned = select(Mailing.id).where(Mailing.symposium_id == symposium.id, Mailing.kind.in_(kinds))
     dropped = session.execute(
         update(Delivery)
         .where(Delivery.state.in_(WAITING), Delivery.mailing_id.in_(concerned))
@@ -131,8 +148,26 @@ def drop(session: Session, symposium: Symposium, reason: SkipReason, now: dateti
 
 
 def plan_all(session: Session, house: House, now: datetime) -> int:
-    """Plan every announced symposium that lies ahead: the sweep's answer to a lost hint."""
-    ahead = session.scalars(
-        select(Symposium).where(Symposium.state == SymposiumState.ANNOUNCED, Symposium.starts_at > now)
-    ).all()
-    return sum(plan(session, house, symposium, now) for symposium in ahead)
+    """Plan the announced symposia that wait for it, and nothing else; returns how many reminders are ahead.
+
+    They are found by an index that holds no others, and each is held while it is planned.
+    """
+    waiting = select(Symposium.id).where(
+        Symposium.state == SymposiumState.ANNOUNCED, Symposium.planned_at.is_(None)
+    )
+    ahead = 0
+    for number in session.scalars(waiting.order_by(Symposium.id).limit(AT_ONCE)).all():
+        symposium = session.get_one(Symposium, number)
+        session.refresh(symposium, with_for_update={"of": Symposium})
+        ahead += plan(session, house, symposium, now)
+    return ahead
+
+
+def outdated(session: Session, now: datetime) -> list[int]:
+    """Coming symposia whose instant was derived with another time zone database than today's."""
+    ahead = select(Symposium.id).where(
+        Symposium.starts_at > now,
+        Symposium.state != SymposiumState.CANCELLED,
+        or_(Symposium.tzdata.is_(None), Symposium.tzdata != when.tzdata_version()),
+    )
+    return list(session.scalars(ahead.order_by(Symposium.id).limit(AT_ONCE)))

@@ -11,7 +11,7 @@ from mailer.services import audit
 from mailer.services.audience import people
 from mailer.services.house import House
 from mailer.services.programme import review
-from mailer.services.programme.alike import published_before
+from mailer.services.programme.alike import ask_about_repeat
 from mailer.services.programme.refusals import StatementRefusal, UnknownStatement
 from mailer.services.sending.announce import Announcement, announce
 from mailer.services.sending.embargo_rows import alert_key, revive
@@ -58,12 +58,7 @@ def publish(
     if statement.state is StatementState.IN_REVIEW:
         review.check_approved(session, statement)
     if statement.state is not StatementState.PUBLISHED:
-        same = None if anyway else published_before(session, statement, now)
-        if same is not None:
-            raise StatementRefusal(
-                f"Perhaps it was sent before: {same} An edit is announced as a correction of that one. If "
-                f"it is new, publish it with --anyway."
-            )
+        ask_about_repeat(session, statement, anyway=anyway, now=now)
         statement.state, statement.published_at = StatementState.PUBLISHED, now
         audit.record(
             session, actor=actor, action="statement-published", subject=f"statement:{statement.id}", now=now

@@ -1,5 +1,6 @@
 """Symposia: confirming, announcing, moving and calling off, each followed by the mail it owes."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
@@ -7,12 +8,13 @@ from sqlalchemy.orm import Session
 
 from mailer.db.mailings import Mailing
 from mailer.db.programme import Symposium
+from mailer.messages import when
 from mailer.services import audit
 from mailer.services.house import House
-from mailer.services.programme import reminders
+from mailer.services.programme import facts, notices, reminders
 from mailer.services.programme.dates import Moment, moment_of, set_moment
 from mailer.services.sending.announce import Announcement, announce
-from mailer.vocabulary import FieldSource, MailingKind, Precision, SkipReason, SymposiumState
+from mailer.vocabulary import EndSource, FieldSource, MailingKind, Precision, SkipReason, SymposiumState
 
 
 class UnknownSymposium(Exception):
@@ -85,6 +87,17 @@ def announce_symposium(
     return reminders.plan(session, house, symposium, now)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Edit:
+    """What staff set anew about a symposium; None leaves it as it is. `minutes` is its announced length."""
+
+    moment: Moment | None = None
+    title: str | None = None
+    place: str | None = None
+    minutes: int | None = None
+    online: bool | None = None
+
+
 def move(
     session: Session, house: House, symposium: Symposium, moment: Moment, *, actor: str, now: datetime
 ) -> Mailing | None:
@@ -95,23 +108,79 @@ def move(
     lock(session, symposium)
     if symposium.state is not SymposiumState.ANNOUNCED:
         raise SymposiumRefusal(f"This symposium is {symposium.state}; only an announced one can move.")
-    told = symposium.generation
-    if not set_moment(session, symposium, moment, now):
+    return edit(session, house, symposium, Edit(moment=moment), actor=actor, now=now)
+
+
+def edit(
+    session: Session, house: House, symposium: Symposium, new: Edit, *, actor: str, now: datetime
+) -> Mailing | None:
+    """Set facts of a symposium anew; attendees of an announced one are told, once for all that is saved
+    within half an hour. Returns that notice, or None when there is nothing to tell.
+
+    Raises SymposiumRefusal for a date that is past, and for a symposium that was called off.
+    """
+    lock(session, symposium)
+    if symposium.state is SymposiumState.CANCELLED:
+        raise SymposiumRefusal("This symposium was called off; its attendees were told that it will not be.")
+    starts_at = new.moment.starts_at if new.moment else None
+    announced = symposium.state is SymposiumState.ANNOUNCED
+    if announced and starts_at is not None and starts_at <= now:
+        raise SymposiumRefusal("That date is past already. Look at its day, its hour and its zone.")
+    told, before = facts.stamp(session, symposium, now), facts.facts_of(symposium)
+    _apply(session, symposium, new, now)
+    after = facts.facts_of(symposium)
+    if after == before:
         return None
-    symposium.sequence += 1
-    for field in ("day", "month", "year", "time", "zone"):
-        symposium.sources = {**symposium.sources, field: FieldSource.STAFF.value}
-    reminders.drop(session, symposium, SkipReason.DATE_MOVED, now)
+    if after.differs_in(before, facts.CALENDAR):
+        symposium.sequence += 1
+    symposium.changed_at = now
+    facts.stamp(session, symposium, now)
+    changed = [field for field in facts.FIELDS if getattr(before, field) != getattr(after, field)]
     audit.record(
         session,
         actor=actor,
-        action="symposium-moved",
+        action="symposium-moved" if before.differs_in(after, ("starts_at", "day")) else "symposium-edited",
         subject=f"symposium:{symposium.id}",
         now=now,
-        detail={"from": told, "to": symposium.generation},
+        detail={"changed": changed, "from": told, "to": symposium.facts_version},
     )
+    if not announced:
+        return None
     reminders.plan(session, house, symposium, now)
-    return _notice(session, house, symposium, MailingKind.CHANGE, {"told_generation": told}, now)
+    return notices.tell(session, house, symposium, before=before, after=after, told=told, now=now)
+
+
+def _apply(session: Session, symposium: Symposium, new: Edit, now: datetime) -> None:
+    sources = dict(symposium.sources)
+    if new.moment is not None:
+        set_moment(session, symposium, new.moment, now)
+        sources |= dict.fromkeys(("day", "month", "year", "time", "zone"), FieldSource.STAFF.value)
+    if new.title is not None:
+        symposium.title = new.title
+    if new.place is not None:
+        symposium.place = new.place or None
+    if new.minutes is not None:
+        symposium.minutes, symposium.end_source = new.minutes, EndSource.ANNOUNCED
+    if new.online is not None:
+        symposium.online = new.online
+    named = {name for name in ("title", "place", "minutes", "online") if getattr(new, name) is not None}
+    symposium.sources = sources | dict.fromkeys(named, FieldSource.STAFF.value)
+
+
+def rederive_all(session: Session, house: House, now: datetime) -> int:
+    """Derive the instants of coming symposia anew where the time zone database is another than it was.
+
+    The wall time is the truth: where its instant moved, calendars and attendees are told. Returns how many
+    moved.
+    """
+    moved = 0
+    for number in reminders.outdated(session, now):
+        symposium = session.get_one(Symposium, number)
+        if edit(session, house, symposium, Edit(moment=moment_of(symposium)), actor="tzdata", now=now):
+            moved += 1
+        symposium.tzdata = when.tzdata_version()
+        reminders.plan(session, house, symposium, now)  # a rule's own wall time may have moved too
+    return moved
 
 
 def call_off(
@@ -120,6 +189,7 @@ def call_off(
     """Call a symposium off: reminders stop, attendees get the notice and the calendar's CANCEL. Once."""
     if symposium.state is SymposiumState.DRAFT:
         raise SymposiumRefusal("This symposium was never announced, so there is nobody to tell.")
+    lock(session, symposium)
     if symposium.state is not SymposiumState.CANCELLED:
         symposium.state, symposium.changed_at = SymposiumState.CANCELLED, now
         symposium.sequence += 1
@@ -127,28 +197,51 @@ def call_off(
         audit.record(
             session, actor=actor, action="symposium-called-off", subject=f"symposium:{symposium.id}", now=now
         )
-    facts: dict[str, object] = {"reason": reason} if reason else {}
-    return _notice(session, house, symposium, MailingKind.CANCELLATION, facts, now)
+    return _cancellation(session, house, symposium, reason, now)
 
 
-def _notice(
-    session: Session,
-    house: House,
-    symposium: Symposium,
-    kind: MailingKind,
-    facts: dict[str, object],
-    now: datetime,
+def _cancellation(
+    session: Session, house: House, symposium: Symposium, reason: str | None, now: datetime
 ) -> Mailing:
     known = [moment for moment in (symposium.starts_at,) if moment is not None and moment > now]
     announcement = Announcement(
-        key=f"symposium:{symposium.id}:{kind.value}:s{symposium.sequence}",
-        kind=kind,
+        key=f"symposium:{symposium.id}:cancellation:s{symposium.sequence}",
+        kind=MailingKind.CANCELLATION,
         symposium_id=symposium.id,
         generation=symposium.generation,
         expires_at=min([*known, now + timedelta(days=3)]) if known else None,
-        facts=facts,
+        facts={"reason": reason} if reason else {},
     )
     return announce(session, house, announcement, now)
+
+
+def approve_follow_up(
+    session: Session,
+    house: House,
+    symposium: Symposium,
+    *,
+    recording_url: str | None,
+    actor: str,
+    now: datetime,
+) -> int:
+    """Let the follow-up go, with the recording or without one; returns how many mailings that makes.
+
+    It leaves after the end, or at once when that is over. What has left is not sent again.
+    """
+    lock(session, symposium)
+    if symposium.state is not SymposiumState.ANNOUNCED:
+        raise SymposiumRefusal(
+            f"This symposium is {symposium.state}; only one that took place has a follow-up."
+        )
+    if symposium.starts_at is None:
+        raise SymposiumRefusal("This symposium has no hour yet, so nothing can follow it.")
+    symposium.recording_url = recording_url
+    symposium.follow_up_at = symposium.follow_up_at or now
+    symposium.changed_at = now
+    audit.record(
+        session, actor=actor, action="follow-up-approved", subject=f"symposium:{symposium.id}", now=now
+    )
+    return reminders.plan(session, house, symposium, now)
 
 
 def month_start(symposium: Symposium) -> str:

@@ -93,7 +93,7 @@ def translate(
             f"{language} is the statement's own language. Correct it with: mailer statement correct"
         )
     text = _text(session, statement, language)
-    if text is not None and text.state is TextState.READY and statement.state is not StatementState.DRAFT:
+    if text is not None and text.state is TextState.READY and statement.published_at is not None:
         raise StatementRefusal(
             "This translation is ready, and readers may have it. What is wrong in it is corrected with: "
             f"mailer statement correct {statement.slug}"

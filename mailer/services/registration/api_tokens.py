@@ -26,6 +26,7 @@ class Scope(StrEnum):
     """What a token may do."""
 
     REGISTRATIONS = "registrations"  # hand in sign-ups, and nothing else
+    DRAFTS = "drafts"  # hand in statements and symposia as drafts, which mail nobody
 
 
 class TokenRefusal(Exception):

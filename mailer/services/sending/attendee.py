@@ -7,61 +7,53 @@ from datetime import datetime, timedelta
 from mailer.db.mailings import Mailing
 from mailer.db.programme import Registration, Symposium
 from mailer.services.house import House
-from mailer.services.sending.invitation import has_day
 from mailer.services.sending.texts import language_of
-from mailer.services.sending.traits import TRAITS
-from mailer.vocabulary import MailingKind, RegistrationState
+from mailer.services.sending.traits import NOTICES
+from mailer.vocabulary import Attendance, MailingKind, RegistrationState
 
 JOINING = timedelta(hours=24)  # before the start: from then on a confirmation holds the way into the room
-CANCELS = frozenset({MailingKind.CANCELLATION, MailingKind.WITHDRAWAL})
+OF_WHAT_THEY_KNOW = NOTICES | {MailingKind.CANCELLATION}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Manner:
     """How a mailing speaks to an attendee; attendees of one manner and language share a form.
 
-    `told` is the date they heard of last, where the mail is about the difference.
+    `told` numbers the facts they heard of last, where the mail is about the difference. `invited`: their
+    calendar may hold it. `seated`: they have a place.
     """
 
     told: int | None = None
+    came: Attendance = Attendance.UNKNOWN
     joining: bool = False
-    calendar: bool = False
+    invited: bool = False
+    seated: bool = False
 
 
 def manner_of(
     mailing: Mailing, symposium: Symposium | None, registration: Registration | None, now: datetime
 ) -> Manner:
     """The manner of one mail. To subscribers there is only one."""
-    if symposium is None:
+    if symposium is None or registration is None:
         return Manner()
     return Manner(
-        told=_told(mailing, registration),
+        told=registration.told_version if mailing.kind in OF_WHAT_THEY_KNOW else None,
+        came=registration.attendance if mailing.kind is MailingKind.FOLLOW_UP else Attendance.UNKNOWN,
         joining=_joining(mailing, symposium, now),
-        calendar=has_calendar(mailing, symposium, registration),
+        invited=registration.invited,
+        seated=registration.state is RegistrationState.CONFIRMED,
     )
 
 
-def _told(mailing: Mailing, registration: Registration | None) -> int | None:
-    if mailing.kind is not MailingKind.CHANGE:
-        return None
-    told = registration.told_generation if registration else None
-    return told or int(mailing.facts.get("told_generation", 1))
-
-
 def _joining(mailing: Mailing, symposium: Symposium, now: datetime) -> bool:
-    if mailing.kind is not MailingKind.REGISTRATION_CONFIRMATION or symposium.room is None:
+    if symposium.room is None:
+        return False
+    if mailing.kind is MailingKind.REMINDER:  # of the last day: its rule says so
+        return bool(mailing.facts.get("joining"))
+    if mailing.kind is not MailingKind.REGISTRATION_CONFIRMATION:
         return False
     near = symposium.starts_at is not None and symposium.starts_at - now < JOINING
     return near or bool(mailing.facts.get("joining"))
-
-
-def has_calendar(mailing: Mailing, symposium: Symposium, registration: Registration | None) -> bool:
-    """Whether the mail carries an invitation or takes one back (RFC 5546: CANCEL follows a REQUEST)."""
-    if registration is None or not TRAITS[mailing.kind].calendar or not has_day(symposium):
-        return False
-    if mailing.kind is MailingKind.WITHDRAWAL:
-        return bool(mailing.facts.get("invited"))
-    return registration.state is RegistrationState.CONFIRMED
 
 
 def language_for(registration: Registration | None, languages: str | None) -> str:

@@ -7,7 +7,7 @@ is urgent comes first; mailings of one rank take turns; a lane gives no more tha
 
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import groupby
 
@@ -20,10 +20,12 @@ from mailer.db.outbox import Candidate, Surroundings
 from mailer.failpoints import Failpoint
 from mailer.services.house import House
 from mailer.services.sending import digest_claim
+from mailer.services.sending.attendees import CONFIRMING, on_the_way, reason_for_rule
 from mailer.services.sending.gate import OPEN_BY_NOW, Gate
 from mailer.services.sending.halt import sending_allowed
 from mailer.services.sending.lanes import Allowances, lock_and_allow, spend
 from mailer.services.sending.texts import Text, Texts, sort_by_text
+from mailer.services.sending.traits import BY_RULE, NOTICES
 from mailer.vocabulary import (
     LIFTABLE,
     DeliveryState,
@@ -42,7 +44,6 @@ REASON_OF = {
     RegistrationState.WAITING: SkipReason.WAITING,
     RegistrationState.WITHDRAWN: SkipReason.WITHDRAWN,
 }
-OF_A_DATE = frozenset({MailingKind.REMINDER, MailingKind.CHANGE})
 CALLED_OFF = frozenset(
     {
         SkipReason.SYMPOSIUM_CANCELLED,
@@ -51,6 +52,7 @@ CALLED_OFF = frozenset(
         SkipReason.RETRACTED,
     }
 )
+A_MOMENT = timedelta(minutes=1)  # until a notice is looked at again whose reader has another mail on its way
 
 
 @dataclass(frozen=True)
@@ -93,14 +95,9 @@ def claim(
     if not found:
         return Slice()
     around = digest_claim.with_statements(session, found, outbox.surroundings(session, found), now)
-    held: list[Candidate] = []
-    out: defaultdict[tuple[DeliveryState, SkipReason], list[int]] = defaultdict(list)
-    for candidate in found:
-        reason = reason_to_leave_out(candidate, around, now)
-        if reason is None:
-            held.append(candidate)
-        else:
-            out[(_state_for(reason), reason)].append(candidate.id)
+    if around.registrations:
+        around = replace(around, on_the_way=on_the_way(session, found, around))
+    held, later, out = _asked_once_more(found, around, now)
     if around.digests is not None:
         held = digest_claim.leave_out_empty(session, held, out, around.digests)
     sorting = sort_by_text(session, held, around)
@@ -109,12 +106,34 @@ def claim(
         out[(_state_for(reason), reason)] += sorting.refused[reason]
     for (state, reason), ids in out.items():
         outbox.leave_out(session, ids, state, reason.value, now)
+    outbox.postpone(session, later, now + A_MOMENT)
     held = list(sorting.leaving)
     fence = _take(session, house, sorting.ids_of, worker=worker, now=now)
     spend(session, now, left.spent(held))
     if failpoints.armed:
         failpoints.reach(Failpoint.IN_CLAIM)
     return Slice(fence, tuple(held), around, len(found) - len(held), sorting.texts)
+
+
+LeftOut = defaultdict[tuple[DeliveryState, SkipReason], list[int]]
+
+
+def _asked_once_more(
+    found: Sequence[Candidate], around: Surroundings, now: datetime
+) -> tuple[list[Candidate], list[int], LeftOut]:
+    """Which of them may leave, which are looked at again in a moment, and which must not leave at all."""
+    held: list[Candidate] = []
+    later: list[int] = []
+    out: LeftOut = defaultdict(list)
+    for candidate in found:
+        reason = reason_to_leave_out(candidate, around, now)
+        if reason is not None:
+            out[(_state_for(reason), reason)].append(candidate.id)
+        elif around.registrations and _must_wait(candidate, around):
+            later.append(candidate.id)
+        else:
+            held.append(candidate)
+    return held, later, out
 
 
 def _find(session: Session, left: "_Left", gate: Gate, now: datetime) -> list[Candidate]:
@@ -243,8 +262,16 @@ def reason_to_leave_out(candidate: Candidate, around: Surroundings, now: datetim
     if now >= candidate.not_after:
         return SkipReason.TOO_LATE
     if kind in TO_ATTENDEES:
-        return _reason_for_attendee(candidate, around)
+        return _reason_for_attendee(candidate, around, now)
     return _reason_for_subscriber(candidate, asks=kind is MailingKind.OPT_IN)
+
+
+def _must_wait(candidate: Candidate, around: Surroundings) -> bool:
+    """True for a notice to somebody whose confirmation is on its way: it tells the same, or what this one
+    then has to correct."""
+    if around.mailings[candidate.mailing_id].kind not in NOTICES:
+        return False
+    return not CONFIRMING.isdisjoint(around.on_the_way.get(candidate.registration_id or 0, ()))
 
 
 def _reason_for_subscriber(candidate: Candidate, *, asks: bool) -> SkipReason | None:
@@ -258,7 +285,7 @@ def _reason_for_subscriber(candidate: Candidate, *, asks: bool) -> SkipReason | 
     return None
 
 
-def _reason_for_attendee(candidate: Candidate, around: Surroundings) -> SkipReason | None:
+def _reason_for_attendee(candidate: Candidate, around: Surroundings, now: datetime) -> SkipReason | None:
     mailing = around.mailings[candidate.mailing_id]
     registration = around.registrations.get(candidate.registration_id or 0)
     symposium = around.symposia.get(mailing.symposium_id or 0)
@@ -274,10 +301,8 @@ def _reason_for_attendee(candidate: Candidate, around: Surroundings) -> SkipReas
         return SkipReason.SYMPOSIUM_CANCELLED
     if symposium.questions:
         return SkipReason.DATE_UNCONFIRMED
-    if mailing.kind in OF_A_DATE and mailing.generation != symposium.generation:
-        return SkipReason.DATE_MOVED
-    if mailing.kind is MailingKind.CHANGE and registration.told_generation == symposium.generation:
+    if mailing.kind in NOTICES and registration.told_version == symposium.facts_version:
         return SkipReason.NOTHING_CHANGED
-    if mailing.kind is MailingKind.REMINDER and not registration.reminders:
-        return SkipReason.UNSUBSCRIBED
+    if mailing.kind in BY_RULE:
+        return reason_for_rule(candidate, around, registration, symposium, now)
     return None

@@ -9,7 +9,8 @@ from sqlalchemy import ColumnElement, exists, select, update
 from sqlalchemy.orm import Session
 
 from mailer.db.mailings import WAITING, Delivery, Mailing
-from mailer.vocabulary import DeliveryState, DoubtPolicy, MailingKind, MailingState, SkipReason
+from mailer.services.sending.traits import BY_RULE
+from mailer.vocabulary import DeliveryState, DoubtPolicy, MailingState, SkipReason
 
 OF_LATE = timedelta(hours=1)
 
@@ -39,7 +40,7 @@ def finish(session: Session, now: datetime) -> int:
         update(Mailing)
         .where(
             Mailing.state == MailingState.SENDING,
-            (Mailing.kind != MailingKind.REMINDER) | (Mailing.expires_at <= now),
+            Mailing.kind.not_in(BY_RULE) | (Mailing.expires_at <= now),
             # Two questions, so that each is answered by its own partial index.
             ~exists().where(Delivery.mailing_id == Mailing.id, Delivery.state.in_(WAITING)),
             ~exists().where(Delivery.mailing_id == Mailing.id, Delivery.state == DeliveryState.CLAIMED),

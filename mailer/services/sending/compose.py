@@ -22,8 +22,8 @@ from mailer import failpoints
 from mailer.db.mailings import Mailing
 from mailer.db.outbox import Candidate
 from mailer.db.programme import Registration, Symposium
+from mailer.db.readers import Original
 from mailer.db.seal import ADDRESS, NAME, SealBroken
-from mailer.db.texts import Original
 from mailer.failpoints import Failpoint
 from mailer.keys import KeyRingError
 from mailer.messages import templates
@@ -33,13 +33,15 @@ from mailer.messages.form import Form, compile_form
 from mailer.messages.headers import MailingHeaders
 from mailer.messages.tokens import message_id, return_address
 from mailer.services.house import House
-from mailer.services.sending.attendee import CANCELS, language_for, links, manner_of
+from mailer.services.sending.attendee import language_for, links, manner_of
 from mailer.services.sending.claim import Slice
-from mailer.services.sending.content import Content, read_content
+from mailer.services.sending.content import Content, Reader, read_content
 from mailer.services.sending.embargo_rows import TEXTS
 from mailer.services.sending.invitation import invitation, local_time
+from mailer.services.sending.reader import entry_of, read_reader
 from mailer.services.sending.settle import GIVEN_BACK, UNFIT
 from mailer.services.sending.texts import language_of, text_ahead
+from mailer.services.sending.told import ENDS_THE_ENTRY, Heard, told_by
 from mailer.services.sending.traits import TRAITS
 from mailer.services.sending.variant import Variant
 from mailer.smtp.letter import Lease, Letter
@@ -62,9 +64,10 @@ class Frame:
     mailing: Mailing
     symposium: Symposium | None
     language: str
-    calendar: bool  # its letters carry an invitation, or take one back
     originals: Mapping[int, Original]  # what its letters answer, by delivery
     form: Form | None  # None: it could not be compiled, and none of its letters can be
+    kind: MailingKind  # of a notice: what it is to these readers
+    entry: Symposium | None  # what the calendar part speaks of; None: the mail has none
     lease: Lease
     now: datetime
     boottime: float  # the engine's clock at `now`
@@ -88,10 +91,10 @@ class Mail:
         self._prepared: tuple[str, bytes, Unsigned] | None = None  # recipient, mail, and what to sign
 
     @property
-    def generation(self) -> int | None:
-        """The date of the symposium that this mail speaks of."""
-        symposium = self.frame.symposium
-        return symposium.generation if symposium is not None else self.frame.mailing.generation
+    def told(self) -> Heard | None:
+        """What this mail makes an attendee know."""
+        told = told_by(self.frame.kind, self.frame.symposium)
+        return told if told is None or self.frame.entry else told._replace(invites=None)
 
     def prepare(self) -> bytes | None:
         """Compose ahead, but for the signature: the digest to be signed, or None where there is none."""
@@ -195,14 +198,14 @@ class Mail:
         return values
 
     def _calendar(self, address: str) -> Calendar | None:
-        frame, symposium, registration = self.frame, self.frame.symposium, self.registration
-        if symposium is None or registration is None or not frame.calendar:
+        frame, symposium, registration = self.frame, self.frame.entry, self.registration
+        if symposium is None or registration is None:
             return None
         return invitation(
             frame.house,
             symposium,
             sequence=symposium.sequence + registration.sequence_bump,
-            cancelled=frame.mailing.kind in CANCELS,
+            cancelled=frame.kind in ENDS_THE_ENTRY,
             attendee=address,
             stamped_at=self.candidate.created_at,
             language=frame.language,
@@ -245,7 +248,7 @@ class Composer:
             return True
         variant = Variant(text=text)
         key = _form_key(mailing, language, variant, None)
-        return self._form(session, key, mailing, language, None, variant) is not None
+        return self._form(session, key, mailing, language, None, variant, Reader(), None) is not None
 
     def _frame(
         self,
@@ -267,14 +270,18 @@ class Composer:
         )
         key = _form_key(mailing, language, variant, symposium)
         if key not in frames:
+            reader = read_reader(session, mailing, symposium, variant.manner)
+            kind = reader.kind or mailing.kind
+            entry = entry_of(mailing, kind, symposium, variant.manner, reader.told)
             frames[key] = Frame(
                 house=self.house,
                 mailing=mailing,
                 symposium=symposium,
                 language=language,
-                calendar=variant.manner.calendar,
                 originals=slice_.texts.originals if TRAITS[mailing.kind].answers else {},
-                form=self._form(session, key, mailing, language, symposium, variant),
+                form=self._form(session, key, mailing, language, symposium, variant, reader, entry),
+                kind=kind,
+                entry=entry,
                 lease=lease,
                 now=now,
                 boottime=boottime,
@@ -289,11 +296,13 @@ class Composer:
         language: str,
         symposium: Symposium | None,
         variant: Variant,
+        reader: Reader,
+        entry: Symposium | None,
     ) -> Form | None:
         """The mailing's compiled form in one language; None for one that breaks a rule.
 
-        A symposium that changed makes a new one, and so does each date that attendees were told before,
-        each set of statements that readers of a digest are told of, and each text of a statement.
+        A symposium that changed makes a new one, and so do readers who were told something else before, each
+        set of statements that readers of a digest are told of, and each text of a statement.
         """
         form = self._forms.get(key)
         if form is None:
@@ -305,14 +314,15 @@ class Composer:
                     language,
                     symposium=symposium,
                     variant=variant,
+                    reader=reader,
                 )
                 form = build_form(
                     self.house,
-                    mailing.kind,
+                    reader.kind or mailing.kind,
                     language,
                     content,
                     label=mailing.key,
-                    calendar=variant.manner.calendar,
+                    calendar=entry is not None,
                 )
             except REFUSALS as problem:
                 log.error("form-unfit", mailing=mailing.id, rule=type(problem).__name__)

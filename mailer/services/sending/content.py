@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from mailer.db.mailings import Campaign, Mailing
 from mailer.db.people import Topic
-from mailer.db.programme import ReminderRule, Symposium, SymposiumDate
+from mailer.db.programme import ReminderRule, Symposium, SymposiumVersion
 from mailer.db.texts import OF_A_STATEMENT
 from mailer.messages import words
 from mailer.messages.catalogues import still_open
@@ -21,8 +21,11 @@ from mailer.messages.facts import (
     CampaignFacts,
     CancellationFacts,
     ChangeFacts,
+    DateFixedFacts,
     Facts,
+    FollowUpFacts,
     OptInFacts,
+    PostponedFacts,
     RegistrationFacts,
     RegistrationRequestFacts,
     ReminderFacts,
@@ -34,9 +37,25 @@ from mailer.messages.facts import (
 from mailer.messages.slots import expand_placeholders
 from mailer.services.house import House
 from mailer.services.sending.invitation import has_day
+from mailer.services.sending.notice import changes, same_time
 from mailer.services.sending.statement_content import digest_mail, statement_mail, topic_name
 from mailer.services.sending.variant import Variant
-from mailer.vocabulary import EndSource, MailingKind, Precision
+from mailer.vocabulary import EndSource, MailingKind, Precision, RuleTiming
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader:
+    """What a mail to attendees depends on beside its language: what they were told, and whether they came.
+
+    `kind`: the notice it is to them. `told`: the facts of their last mail, None where nobody knows.
+    `joining`: the way into the room stands in it.
+    """
+
+    kind: MailingKind | None = None
+    told: SymposiumVersion | None = None
+    came: bool | None = None
+    joining: bool = False
+
 
 PLACEHOLDERS = frozenset({"first_name"})
 
@@ -57,6 +76,7 @@ def read_content(
     *,
     symposium: Symposium | None = None,
     variant: Variant = Variant(),  # noqa: B008
+    reader: Reader | None = None,
 ) -> Content:
     """Everything the mailing says in one language of the frame to readers of one variant.
 
@@ -81,9 +101,7 @@ def read_content(
             return Content(WelcomeFacts(topic_names=(topic_name(_known(topic), language),)), topic)
         case _:
             known = symposium or session.get_one(Symposium, mailing.symposium_id)
-            manner = variant.manner
-            told = manner.told or known.generation
-            facts = _symposium_mail(session, house, mailing, known, language, told, manner.joining)
+            facts = _symposium_mail(session, house, mailing, known, language, reader or Reader())
             return Content(facts, topic)
 
 
@@ -110,16 +128,15 @@ def _symposium_mail(
     mailing: Mailing,
     symposium: Symposium,
     language: str,
-    told_generation: int,
-    joining: bool,
+    reader: Reader,
 ) -> Facts:
     facts = symposium_facts(house, symposium, language)
-    match mailing.kind:
+    match reader.kind or mailing.kind:
         case MailingKind.REGISTRATION_REQUEST:
             return RegistrationRequestFacts(symposia=_asked_for(session, mailing, symposium, language))
         case MailingKind.REGISTRATION_CONFIRMATION:
             promoted = bool(mailing.facts.get("promoted"))
-            return RegistrationFacts(symposium=facts, joining=joining, promoted=promoted)
+            return RegistrationFacts(symposium=facts, joining=reader.joining, promoted=promoted)
         case MailingKind.WAITING_LIST:
             return WaitingListFacts(symposium=_without_calendar(facts))
         case MailingKind.WITHDRAWAL:
@@ -128,11 +145,11 @@ def _symposium_mail(
             )
         case MailingKind.REMINDER:
             rule = session.get_one(ReminderRule, mailing.rule_id)
-            return ReminderFacts(symposium=facts, lead=rule.key)
-        case MailingKind.CHANGE:
-            told = _date_of(session, symposium.id, told_generation)
-            old = _in_words(told.precision, told, language)
-            return ChangeFacts(symposium=facts, old_when=old)
+            return ReminderFacts(symposium=facts, lead=_lead(rule), joining=reader.joining)
+        case MailingKind.CHANGE | MailingKind.DATE_FIXED | MailingKind.POSTPONED as notice:
+            return _notice(notice, reader.told, symposium, facts, language)
+        case MailingKind.FOLLOW_UP:
+            return FollowUpFacts(symposium=facts, came=reader.came, recording_url=symposium.recording_url)
         case MailingKind.CANCELLATION:
             return CancellationFacts(symposium=facts, reason=mailing.facts.get("reason"))
         case _:
@@ -154,12 +171,32 @@ def _without_calendar(facts: SymposiumFacts) -> SymposiumFacts:
     return replace(facts, calendar_url=None, end_assumed=False)
 
 
-def _date_of(session: Session, symposium_id: int, generation: int) -> SymposiumDate:
-    return session.scalars(
-        select(SymposiumDate).where(
-            SymposiumDate.symposium_id == symposium_id, SymposiumDate.generation == generation
-        )
-    ).one()
+def _notice(
+    kind: MailingKind,
+    told: SymposiumVersion | None,
+    symposium: Symposium,
+    facts: SymposiumFacts,
+    language: str,
+) -> Facts:
+    """What differs from what they were told; where nobody knows that, what is true now."""
+    if kind is MailingKind.DATE_FIXED:
+        return DateFixedFacts(symposium=facts)
+    old = _in_words(told.precision, told, language) if told else None
+    if kind is MailingKind.POSTPONED:
+        return PostponedFacts(symposium=facts, old_when=old)
+    if told is None:
+        return ChangeFacts(symposium=facts, told=False)
+    old_when = None if same_time(told, symposium) else old
+    return ChangeFacts(symposium=facts, old_when=old_when, changes=changes(told, symposium, language))
+
+
+def _lead(rule: ReminderRule) -> str | None:
+    """The rule's distance to the start, as "1w", "2d" or "90m"."""
+    if rule.timing is RuleTiming.DAYS_BEFORE and rule.days:
+        return f"{rule.days // 7}w" if rule.days % 7 == 0 else f"{rule.days}d"
+    if rule.timing is RuleTiming.MINUTES_BEFORE:
+        return f"{rule.minutes // 60}h" if rule.minutes % 60 == 0 else f"{rule.minutes}m"
+    return None
 
 
 def symposium_facts(house: House, symposium: Symposium, language: str) -> SymposiumFacts:
@@ -179,7 +216,7 @@ def symposium_facts(house: House, symposium: Symposium, language: str) -> Sympos
     )
 
 
-def _in_words(precision: Precision, moment: Symposium | SymposiumDate, language: str) -> str:
+def _in_words(precision: Precision, moment: Symposium | SymposiumVersion, language: str) -> str:
     day: date | None = moment.day
     return words.in_words(
         precision,

@@ -13,15 +13,16 @@ from enum import StrEnum
 from itertools import islice
 
 import structlog
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session, aliased
 
 from mailer.db.mailings import Attempt, Claim, Delivery, Mailing
-from mailer.db.programme import Registration, Statement
+from mailer.db.programme import Statement
 from mailer.messages.tokens import message_id
 from mailer.services import audit
 from mailer.services.house import House
 from mailer.services.sending.relay_log import Search, search
+from mailer.services.sending.told import remember, told_once
 from mailer.smtp.outcome import Fault, Phase, Reason, Verdict
 from mailer.smtp.postfix_log import Fate
 from mailer.vocabulary import DeliveryState, MailingKind, MailingState, SkipReason, StatementState
@@ -217,7 +218,7 @@ def _write(
         if delivery.fence != by_id[delivery.id].fence or not isinstance(fate, Fate):
             continue
         if fate is Fate.ACCEPTED:
-            _sent(session, delivery, mailing)
+            _sent(session, delivery, mailing, now)
         elif overtaken := _overtaken(session, delivery, mailing):
             delivery.state, delivery.reason, delivery.settled_at = DeliveryState.CANCELLED, overtaken, now
         else:
@@ -232,15 +233,11 @@ def _write(
     return sum(counts.values(), Counter[Fate]())
 
 
-def _sent(session: Session, delivery: Delivery, mailing: Mailing) -> None:
+def _sent(session: Session, delivery: Delivery, mailing: Mailing, now: datetime) -> None:
     delivery.state, delivery.reason = DeliveryState.SENT, None
-    if delivery.registration_id is not None and mailing.generation is not None:
-        session.execute(
-            update(Registration)
-            .where(Registration.id == delivery.registration_id, Registration.told_generation.is_(None))
-            .values(told_generation=mailing.generation)
-            .execution_options(synchronize_session=False)
-        )
+    told = told_once(session, mailing, delivery.fence)
+    if delivery.registration_id is not None and told is not None:  # only where nothing later is known
+        remember(session, [(delivery.registration_id, told._replace(firm=False))], [], now)
 
 
 def _overtaken(session: Session, delivery: Delivery, mailing: Mailing) -> SkipReason | None:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from mailer.db import audience, digests
 from mailer.db.audience import Slot
+from mailer.db.digests import DigestItem
 from mailer.db.embargoes import Embargo
 from mailer.db.mailings import Delivery, Mailing
 from mailer.db.people import Subscriber, Subscription
@@ -104,6 +105,9 @@ def _back_in(session: Session, mailing: Mailing, slot: Slot) -> int:
         Subscriber.id == Subscription.subscriber_id,
         Subscriber.suppressed.is_(None),
     )
+    told_by_digest = exists().where(
+        DigestItem.subscriber_id == Delivery.subscriber_id, DigestItem.statement_id == mailing.statement_id
+    )
     back = session.execute(
         update(Delivery)
         .where(
@@ -112,6 +116,7 @@ def _back_in(session: Session, mailing: Mailing, slot: Slot) -> int:
             Delivery.reason.in_([reason.value for reason in UNDONE]),
             Delivery.attempts == 0,
             wants_it,
+            ~told_by_digest,
         )
         .values(state=DeliveryState.PENDING, reason=None, settled_at=None, due_at=slot.due_at)
         .execution_options(synchronize_session=False)

@@ -10,8 +10,10 @@ from sqlalchemy.orm import Session
 from mailer.db import audience, digests, readers, receipts, texts
 from mailer.db.audience import Slot
 from mailer.db.mailings import Campaign, Mailing
-from mailer.db.programme import ReminderRule, SymposiumDate
+from mailer.db.programme import Symposium, SymposiumDate
 from mailer.db.session import hint_after_commit
+from mailer.services.sending.outlook import Outlook, nearness, outlooks, rules_for, zones_of
+from mailer.services.sending.traits import BY_RULE
 from mailer.vocabulary import MailingKind, MailingState
 from mailer.wake import Task
 
@@ -32,10 +34,11 @@ AUDIENCES: dict[MailingKind, Audience] = {
     MailingKind.WITHDRAWAL: audience.attendees,
     MailingKind.REMINDER: audience.attendees,
     MailingKind.CHANGE: audience.attendees,
+    MailingKind.DATE_FIXED: audience.attendees,
+    MailingKind.POSTPONED: audience.attendees,
     MailingKind.CANCELLATION: audience.attendees,
+    MailingKind.FOLLOW_UP: audience.attendees,
 }
-
-GROWING = frozenset({MailingKind.REMINDER})  # each later registration joins, until the start
 
 
 def expand_mailing(
@@ -46,10 +49,17 @@ def expand_mailing(
     With `registration_id` only that attendee is added to a mailing that is expanded already.
 
     Nothing happens to a mailing that is paused, over or cancelled, except that a
-    reminder which had reached everybody opens again for a late registration.
+    reminder takes in a late registration: it opens again, or stays paused.
     """
     mailing = session.scalars(select(Mailing).where(Mailing.id == mailing_id).with_for_update()).one_or_none()
     if mailing is None or not _may_expand(mailing, now) or _must_wait(session, mailing):
+        return 0
+    only = None if mailing.state is MailingState.EXPANDING else registration_id
+    if mailing.kind in BY_RULE:
+        outlook = _outlook(session, mailing, only)
+        if outlook is not None:
+            return expand_by_rule(session, mailing, outlook, now, only=only)
+        _open(session, mailing, 0, now)  # its date or its rule is gone: nobody joins it any more
         return 0
     slot = Slot(
         now=now,
@@ -58,23 +68,42 @@ def expand_mailing(
         dated=mailing.embargo_at,
         spread=timedelta(seconds=mailing.spread_seconds),
     )
-    if mailing.kind is MailingKind.REMINDER:
-        slot = Slot(now=now, due_at=mailing.due_at, not_after=mailing.expires_at)
-        near = _near_generations(session, mailing)
-        only = None if mailing.state is MailingState.EXPANDING else registration_id
-        people = audience.attendees(mailing, slot, near=near, registration_id=only)
-    else:
-        people = _audience(session, mailing)(mailing, slot)
     if mailing.kind is MailingKind.STATEMENT_ALERT:
         digests.owe(session, mailing, now)
-    added = audience.expand(session, mailing, slot, people)
+    added = audience.expand(session, mailing, slot, _audience(session, mailing)(mailing, slot))
     if mailing.kind is MailingKind.DIGEST:
         digests.take(session, mailing)
+    _open(session, mailing, added, now)
+    return added
+
+
+def expand_by_rule(
+    session: Session, mailing: Mailing, outlook: Outlook, now: datetime, *, only: int | None = None
+) -> int:
+    """The same for a reminder or a follow-up, whose readers have turns of their own."""
+    slot = outlook.slot(now)
+    near = _near_generations(session, mailing, nearness(outlook))
+    people = audience.attendees(mailing, slot, near=near, registration_id=only)
+    added = audience.expand(session, mailing, slot, people)
+    _open(session, mailing, added, now)
+    return added
+
+
+def _open(session: Session, mailing: Mailing, added: int, now: datetime) -> None:
+    if mailing.state is MailingState.PAUSED:
+        return
     if mailing.state is MailingState.EXPANDING or added:
         ahead = mailing.due_at > now
         mailing.state, mailing.finished_at = MailingState.SCHEDULED if ahead else MailingState.SENDING, None
         hint_after_commit(session, Task.SEND_DUE)
-    return added
+
+
+def _outlook(session: Session, mailing: Mailing, only: int | None) -> Outlook | None:
+    symposium = session.get_one(Symposium, mailing.symposium_id)
+    if mailing.generation != symposium.generation:
+        return None
+    rules, zones = rules_for(session, symposium), zones_of(session, symposium, only)
+    return next((one for one in outlooks(symposium, rules, zones) if one.rule.id == mailing.rule_id), None)
 
 
 def _audience(session: Session, mailing: Mailing) -> Audience:
@@ -87,9 +116,9 @@ def _audience(session: Session, mailing: Mailing) -> Audience:
 def _may_expand(mailing: Mailing, now: datetime) -> bool:
     if mailing.state is MailingState.EXPANDING:
         return True
-    if mailing.kind not in GROWING or now > mailing.expires_at:
+    if mailing.kind not in BY_RULE or now > mailing.expires_at:
         return False
-    return mailing.state in {MailingState.SCHEDULED, MailingState.SENDING, MailingState.DONE}
+    return mailing.state is not MailingState.CANCELLED
 
 
 def _must_wait(session: Session, mailing: Mailing) -> bool:
@@ -100,16 +129,14 @@ def _must_wait(session: Session, mailing: Mailing) -> bool:
     return texts.on_the_wire(session, mailing.statement_id or 0, before=None, kinds=alerts)
 
 
-def _near_generations(session: Session, mailing: Mailing) -> set[int]:
+def _near_generations(session: Session, mailing: Mailing, nearness: timedelta) -> set[int]:
     """Other dates so near to this one that a second reminder would only repeat the first."""
     dates = session.scalars(
         select(SymposiumDate).where(SymposiumDate.symposium_id == mailing.symposium_id)
     ).all()
     here = next((one.starts_at for one in dates if one.generation == mailing.generation), None)
-    if here is None or mailing.rule_id is None:
+    if here is None:
         return set()
-    rule = session.get_one(ReminderRule, mailing.rule_id)
-    nearness = min(timedelta(days=rule.days, minutes=rule.minutes), timedelta(days=1))
     return {
         one.generation
         for one in dates

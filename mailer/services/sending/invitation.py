@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from mailer.db.programme import Symposium
+from mailer.db.programme import Symposium, SymposiumDate, SymposiumVersion
 from mailer.messages.calendar import Calendar, CalendarEvent, Method, Status, itip
 from mailer.messages.catalogues import end_estimated, same_time, still_open
 from mailer.messages.words import reader_line
@@ -10,15 +10,18 @@ from mailer.services.house import House
 from mailer.vocabulary import EndSource, Precision, SymposiumState
 
 
-def has_day(symposium: Symposium) -> bool:
+def has_day(moment: Symposium | SymposiumDate | SymposiumVersion) -> bool:
     """Whether a calendar can hold it: its day is known. A month or less becomes no entry anywhere."""
-    return symposium.starts_at is not None or (
-        symposium.precision is Precision.DATE and symposium.day is not None
-    )
+    return moment.starts_at is not None or (moment.precision is Precision.DATE and moment.day is not None)
 
 
 def calendar_event(
-    house: House, symposium: Symposium, *, sequence: int, stamped_at: datetime, language: str
+    house: House,
+    symposium: Symposium,
+    *,
+    sequence: int,
+    stamped_at: datetime,
+    language: str,
 ) -> CalendarEvent:
     """The symposium as a calendar sees it, with remarks in the language; only for one whose day is known.
 
@@ -36,7 +39,7 @@ def calendar_event(
         end_assumed=not whole_day and symposium.end_source is EndSource.ASSUMED,
         end_note=end_estimated(language),
         summary=symposium.title,
-        description=_description(symposium, language),
+        description=_description(symposium, language, whole_day=whole_day),
         location=symposium.place or "",
         url=house.url("symposia", symposium.slug),
         organizer_name=house.settings.organisation,
@@ -45,9 +48,9 @@ def calendar_event(
     )
 
 
-def _description(symposium: Symposium, language: str) -> str:
+def _description(symposium: Symposium, language: str, *, whole_day: bool) -> str:
     series = symposium.series.name if symposium.series else ""
-    remark = "" if symposium.starts_at else still_open(language, day_known=True)
+    remark = still_open(language, day_known=True) if whole_day else ""
     return "\n\n".join(part for part in (series, remark) if part)
 
 
@@ -61,7 +64,7 @@ def invitation(
     stamped_at: datetime,
     language: str,
 ) -> Calendar:
-    """The iTIP object for one attendee: REQUEST, or CANCEL when the symposium is called off."""
+    """The iTIP object for one attendee: REQUEST, or CANCEL when there is nothing left to come to."""
     event = calendar_event(house, symposium, sequence=sequence, stamped_at=stamped_at, language=language)
     method = Method.CANCEL if cancelled else Method.REQUEST
     return Calendar(method=method, octets=itip(event, method, attendee=attendee))

@@ -6,14 +6,13 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from mailer.db import settlement
 from mailer.db.mailings import Attempt
-from mailer.db.programme import Registration
 from mailer.db.settlement import Settlement
 from mailer.services.sending import lanes
+from mailer.services.sending.told import Heard, remember
 from mailer.smtp.outcome import Fault, Outcome, Reason, Verdict, decided_here
 from mailer.vocabulary import DeliveryState
 
@@ -37,7 +36,7 @@ UNFIT = decided_here(Verdict.FAILED, Fault.SENDER, Reason.RENDER)  # the mail co
 class Result(NamedTuple):
     """What became of one claimed delivery, and what of its row decides what follows.
 
-    `attempts` counts the tries before this one; `generation` is the symposium's date the mail spoke of.
+    `attempts` counts the tries before this one; `told` is what the mail makes an attendee know.
     """
 
     id: int
@@ -46,7 +45,7 @@ class Result(NamedTuple):
     attempts: int
     not_after: datetime
     registration_id: int | None
-    generation: int | None
+    told: Heard | None
     outcome: Outcome
 
 
@@ -78,7 +77,7 @@ def settle(
     lanes.react(session, spoken, now)
     back = Counter(result.lane_id for result in others if was_not_offered(result.outcome))
     lanes.give_back(session, now, back)
-    _remember_what_was_told(session, results)
+    _remember_what_was_told(session, results, now)
 
 
 def _settlement(result: Result, now: datetime, *, relayed: bool) -> Settlement:
@@ -135,20 +134,13 @@ def _attempt(result: Result, now: datetime) -> Attempt:
     )
 
 
-def _remember_what_was_told(session: Session, results: Sequence[Result]) -> None:
-    """Note which date an attendee has heard of; after doubt it is unknown, and the next change is told."""
-    told: dict[int, int | None] = {}
-    for result in results:
-        if result.registration_id is None:
-            continue
-        if result.outcome.verdict is Verdict.SENT and result.generation is not None:
-            told[result.registration_id] = result.generation
-        elif result.outcome.verdict is Verdict.IN_DOUBT:
-            told[result.registration_id] = None
-    for registration_id in sorted(told):
-        session.execute(
-            update(Registration)
-            .where(Registration.id == registration_id)
-            .values(told_generation=told[registration_id])
-            .execution_options(synchronize_session=False)
-        )
+def _remember_what_was_told(session: Session, results: Sequence[Result], now: datetime) -> None:
+    of_attendees = [one for one in results if one.told is not None and one.registration_id is not None]
+    if not of_attendees:
+        return
+    by_verdict: defaultdict[Verdict, list[tuple[int, Heard]]] = defaultdict(list)
+    for one in of_attendees:
+        assert one.registration_id is not None
+        assert one.told is not None
+        by_verdict[one.outcome.verdict].append((one.registration_id, one.told))
+    remember(session, by_verdict[Verdict.SENT], by_verdict[Verdict.IN_DOUBT], now)

@@ -111,6 +111,6 @@ def _result(mail: Mail, outcome: Outcome) -> Result:
         candidate.attempts,
         candidate.not_after,
         candidate.registration_id,
-        mail.generation,
+        mail.told,
         outcome,
     )

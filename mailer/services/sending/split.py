@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from mailer.db import texts
+from mailer.db import readers, texts
 from mailer.db.audience import UNFINISHED
 from mailer.db.mailings import WAITING, Delivery, Mailing
 from mailer.db.programme import Correction, Statement
@@ -58,7 +58,7 @@ def split(session: Session, house: House, correction_id: int, now: datetime) -> 
     if correction.state is not CorrectionState.SETTLING:
         return False
     statement = session.get_one(Statement, correction.statement_id)
-    if texts.on_the_wire(session, statement.id, before=correction.to_version):
+    if readers.on_the_wire(session, statement.id, before=correction.to_version):
         return False
     if correction.kind is CorrectionKind.RETRACTION:
         _call_off(session, statement.id, now)

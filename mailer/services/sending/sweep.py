@@ -25,6 +25,7 @@ from mailer.services.sending.embargo_watch import watch
 from mailer.services.sending.expand import expand_mailing
 from mailer.services.sending.settle import GIVEN_BACK, Result, settle
 from mailer.services.sending.split import split_announced
+from mailer.services.sending.told import told_once
 from mailer.smtp import journal
 from mailer.smtp.journal_read import SUFFIX
 from mailer.smtp.outcome import Fault, Outcome, Reason, Verdict, decided_here
@@ -111,7 +112,7 @@ def _settle_late_replies(session: Session, contents: journal.JournalContents, no
         return
     rows = outbox.in_doubt(session, replies)
     results = [
-        _result(delivery, mailing, replies[delivery.id].fence, contents)
+        _result(session, delivery, mailing, replies[delivery.id].fence, contents)
         for delivery, mailing in rows
         if delivery.fence == replies[delivery.id].fence
     ]
@@ -170,13 +171,19 @@ def _recover_claim(
     session: Session, claim: Claim, contents: journal.JournalContents | None, now: datetime
 ) -> int:
     held = outbox.held_by(session, claim.id)
-    settle(session, [_result(delivery, mailing, claim.id, contents) for delivery, mailing in held], now)
+    settle(
+        session, [_result(session, delivery, mailing, claim.id, contents) for delivery, mailing in held], now
+    )
     claim.released_at = now
     return len(held)
 
 
 def _result(
-    delivery: Delivery, mailing: Mailing, fence: int, contents: journal.JournalContents | None
+    session: Session,
+    delivery: Delivery,
+    mailing: Mailing,
+    fence: int,
+    contents: journal.JournalContents | None,
 ) -> Result:
     return Result(
         delivery.id,
@@ -185,7 +192,7 @@ def _result(
         max(delivery.attempts - 1, 0),
         delivery.not_after,
         delivery.registration_id,
-        mailing.generation,
+        told_once(session, mailing, fence),
         _outcome_of(delivery, contents),
     )
 

@@ -14,11 +14,12 @@ from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
-from mailer.db import texts
+from mailer.db import readers, texts
 from mailer.db.mailings import Mailing
 from mailer.db.outbox import Candidate, Surroundings
 from mailer.db.programme import Correction
-from mailer.db.texts import Original, Standing
+from mailer.db.readers import Original
+from mailer.db.texts import Standing
 from mailer.messages import templates
 from mailer.services.sending.traits import TRAITS
 from mailer.vocabulary import MailingKind, SkipReason
@@ -39,7 +40,7 @@ class Text(NamedTuple):
 
 @dataclass(frozen=True)
 class Texts:
-    """The texts of one slice. `originals`: the alert that a delivery answers, for kinds that answer one."""
+    """The texts of one slice. `originals`: the mail that a delivery answers, for kinds that answer one."""
 
     chosen: Mapping[Wish, Text] = field(default_factory=dict)
     originals: Mapping[int, Original] = field(default_factory=dict)
@@ -163,7 +164,7 @@ def _without(held: Sequence[Candidate], refused: Mapping[SkipReason, list[int]])
 def _originals(
     session: Session, held: Sequence[Candidate], mailings: Mapping[int, Mailing]
 ) -> dict[int, Original]:
-    """The alerts that are answered, by the delivery that answers; only for kinds that do."""
+    """The mails that are answered, by the delivery that answers; only for kinds that do."""
     answering: defaultdict[int, list[Candidate]] = defaultdict(list)
     kinds = {number for number, mailing in mailings.items() if TRAITS[mailing.kind].answers}
     for one in held if kinds else ():
@@ -171,8 +172,8 @@ def _originals(
             answering[mailings[one.mailing_id].statement_id or 0].append(one)
     found: dict[int, Original] = {}
     for statement_id, members in answering.items():
-        alerts = texts.originals(session, statement_id, [one.subscriber_id or 0 for one in members])
-        found |= {one.id: alerts[one.subscriber_id or 0] for one in members if one.subscriber_id in alerts}
+        mails = readers.originals(session, statement_id, [one.subscriber_id or 0 for one in members])
+        found |= {one.id: mails[one.subscriber_id or 0] for one in members if one.subscriber_id in mails}
     return found
 
 

@@ -20,6 +20,10 @@ class Traits:
     answers: bool = False  # In-Reply-To names the alert that this person got
 
 
+# Made by a rule: each later registration joins, and leaving one leaves all of that symposium.
+BY_RULE = frozenset({MailingKind.REMINDER, MailingKind.FOLLOW_UP})
+NOTICES = frozenset({MailingKind.CHANGE, MailingKind.DATE_FIXED, MailingKind.POSTPONED})
+
 _RETRY, _HOLD = DoubtPolicy.RETRY, DoubtPolicy.HOLD
 _DAY = timedelta(days=1)
 
@@ -60,6 +64,24 @@ TRAITS: dict[MailingKind, Traits] = {
         auto_submitted=True,
         calendar=True,
     ),
+    MailingKind.DATE_FIXED: Traits(
+        rank=10,
+        policy=_RETRY,
+        lifetime=3 * _DAY,
+        bulk=False,
+        unsubscribe=False,
+        auto_submitted=True,
+        calendar=True,
+    ),
+    MailingKind.POSTPONED: Traits(
+        rank=10,
+        policy=_RETRY,
+        lifetime=3 * _DAY,
+        bulk=False,
+        unsubscribe=False,
+        auto_submitted=True,
+        calendar=True,
+    ),
     MailingKind.CANCELLATION: Traits(
         rank=10,
         policy=_RETRY,
@@ -71,6 +93,9 @@ TRAITS: dict[MailingKind, Traits] = {
     ),
     MailingKind.REMINDER: Traits(
         rank=20, policy=_RETRY, lifetime=3 * _DAY, bulk=False, unsubscribe=True, auto_submitted=True
+    ),
+    MailingKind.FOLLOW_UP: Traits(
+        rank=30, policy=_RETRY, lifetime=_DAY, bulk=False, unsubscribe=True, auto_submitted=True
     ),
     MailingKind.WELCOME: Traits(
         rank=30, policy=_RETRY, lifetime=_DAY, bulk=False, unsubscribe=True, auto_submitted=True

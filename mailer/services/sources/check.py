@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from mailer.db.sources import Source
@@ -90,18 +90,27 @@ def check(
         source = session.get(Source, lease.source_id)
     if source is None:
         return Checked(source_id=lease.source_id, trouble="The source was removed meanwhile.")
-    guest = Guest(house, web or Web(), now)
+    guest = Guest(house, web or Web(), now, by_hand=whole)
     answer = _answer(guest, source, web or Web(), now, whole=whole)
     delay = timedelta(seconds=min(guest.delay or 0, 86_400))
     answer = replace(answer, wait=max(answer.wait or timedelta(0), delay))
-    try:
-        checked = _write(house, lease, answer, now, believe=believe)
-    except (SQLAlchemyError, ArithmeticError, LookupError, TypeError, ValueError) as problem:
-        # Nothing of it was written. Said on the source, it is tried again later and ever more rarely.
-        failed = _Answer(trouble=_fault(problem, lease.source_id), wait=delay)
-        checked = _write(house, lease, failed, now, believe=believe)
+    checked = _written(house, lease, answer, now, believe=believe)
     log.info("source-checked", source=lease.source_id, failed=bool(checked.trouble))
     return checked
+
+
+def _written(house: House, lease: Lease, answer: _Answer, now: datetime, *, believe: bool) -> Checked:
+    for _ in range(2):
+        try:
+            return _write(house, lease, answer, now, believe=believe)
+        except IntegrityError:
+            continue  # another source brought the same thing in this very moment: now it is known
+        except (SQLAlchemyError, ArithmeticError, LookupError, TypeError, ValueError) as problem:
+            # Nothing of it was written. Said on the source, it is tried again later and ever more rarely.
+            trouble = _fault(problem, lease.source_id)
+            return _write(house, lease, _Answer(trouble=trouble, wait=answer.wait), now, believe=believe)
+    trouble = "Something else wrote the same at the same time. It is read again at its next turn."
+    return _write(house, lease, _Answer(trouble=trouble, wait=answer.wait), now, believe=believe)
 
 
 def _write(house: House, lease: Lease, answer: _Answer, now: datetime, *, believe: bool) -> Checked:

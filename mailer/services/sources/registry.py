@@ -119,7 +119,7 @@ def held_counts(session: Session, today: date) -> dict[int, int]:
         )
         .group_by(SourceItem.source_id)
     )
-    return dict(session.execute(waiting).tuples().all())
+    return dict(session.execute(waiting).all())
 
 
 def pause(session: Session, source: Source, *, actor: str, now: datetime) -> None:

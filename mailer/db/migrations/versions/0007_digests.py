@@ -1,6 +1,6 @@
 """how often a subscriber wants to hear of statements, and what each of them is still owed
 
-Revision: 0007, after 0002
+Revision: 0007, after 0004
 """
 
 import sqlalchemy as sa
@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("topic_id", number, nullable=False),
         sa.Column("owed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("delivery_id", number, nullable=True),
+        sa.Column("version", sa.SmallInteger(), nullable=True),
         sa.PrimaryKeyConstraint("subscriber_id", "statement_id", name=op.f("pk_digest_items")),
     )
     op.create_index(

@@ -1,0 +1,122 @@
+"""Notices: attendees are told what has changed, once for all that staff saved within half an hour.
+
+The mailing only says that something may have changed. What a person is told, if anything, is
+the difference between the facts of their last mail and the live ones, read at the claim.
+"""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from mailer.db import audience
+from mailer.db.audience import Slot
+from mailer.db.mailings import WAITING, Delivery, Mailing
+from mailer.db.programme import Symposium
+from mailer.services.house import House
+from mailer.services.programme.facts import KeyFacts
+from mailer.services.sending.announce import Announcement, announce
+from mailer.services.sending.expand import expand_mailing
+from mailer.services.sending.notice import notice_kind
+from mailer.services.sending.traits import NOTICES
+from mailer.vocabulary import DeliveryState, MailingState, SkipReason
+
+PAUSE = timedelta(minutes=30)  # after the last save
+PATIENCE = timedelta(hours=2)  # after the first
+NEAR = timedelta(hours=6)  # a start so near is told at once
+LIFETIME = timedelta(days=3)
+
+
+def tell(
+    session: Session,
+    house: House,
+    symposium: Symposium,
+    *,
+    before: KeyFacts,
+    after: KeyFacts,
+    told: int,
+    now: datetime,
+) -> Mailing:
+    """See to it that attendees hear of a change; `told` numbers the facts as they were before it."""
+    waiting = _waiting(session, symposium, now)
+    due_at = _due_at(waiting, before, after, now)
+    expires_at = _expires_at(after, due_at)
+    _overtake(session, symposium, waiting, now)
+    if waiting is None:
+        waiting = announce(
+            session, house, _announcement(session, symposium, before, after, told, due_at), now
+        )
+        waiting.expires_at = expires_at
+        expand_mailing(session, waiting.id, now)
+        return waiting
+    waiting.due_at, waiting.expires_at = due_at, expires_at
+    waiting.kind = notice_kind(before.precision, after.precision)
+    slot = Slot(now=now, due_at=due_at, not_after=expires_at)
+    audience.expand(session, waiting, slot, audience.attendees(waiting, slot))  # who came since the last save
+    audience.retime(session, waiting, slot)
+    if due_at <= now:
+        waiting.state = MailingState.SENDING
+    return waiting
+
+
+def _waiting(session: Session, symposium: Symposium, now: datetime) -> Mailing | None:
+    """The notice that has not begun to leave."""
+    return session.scalars(
+        select(Mailing)
+        .where(
+            Mailing.symposium_id == symposium.id,
+            Mailing.kind.in_(NOTICES),
+            Mailing.state.in_([MailingState.SCHEDULED, MailingState.EXPANDING]),
+            Mailing.due_at > now,
+        )
+        .with_for_update()
+    ).first()
+
+
+def _due_at(waiting: Mailing | None, before: KeyFacts, after: KeyFacts, now: datetime) -> datetime:
+    starts = [one for one in (before.starts_at, after.starts_at) if one is not None and one > now]
+    if starts and min(starts) - now <= NEAR:
+        return now
+    return min(now + PAUSE, (waiting.created_at if waiting else now) + PATIENCE)
+
+
+def _expires_at(after: KeyFacts, due_at: datetime) -> datetime:
+    latest = due_at + LIFETIME
+    return (
+        min(latest, after.starts_at) if after.starts_at is not None and after.starts_at > due_at else latest
+    )
+
+
+def _announcement(
+    session: Session,
+    symposium: Symposium,
+    before: KeyFacts,
+    after: KeyFacts,
+    told: int,
+    due_at: datetime,
+) -> Announcement:
+    earlier = select(func.count()).where(Mailing.symposium_id == symposium.id, Mailing.kind.in_(NOTICES))
+    number = (session.scalar(earlier) or 0) + 1
+    return Announcement(
+        key=f"symposium:{symposium.id}:change:{number}",
+        kind=notice_kind(before.precision, after.precision),
+        symposium_id=symposium.id,
+        generation=symposium.generation,
+        due_at=due_at,
+        facts={"told": told},
+    )
+
+
+def _overtake(session: Session, symposium: Symposium, waiting: Mailing | None, now: datetime) -> None:
+    """What still waits of earlier notices is told by this one."""
+    earlier = select(Mailing.id).where(
+        Mailing.symposium_id == symposium.id,
+        Mailing.kind.in_(NOTICES),
+        Mailing.id != (waiting.id if waiting else 0),
+    )
+    session.execute(
+        update(Delivery)
+        .where(Delivery.state.in_(WAITING), Delivery.mailing_id.in_(earlier))
+        .values(state=DeliveryState.CANCELLED, reason=SkipReason.SUPERSEDED.value, settled_at=now)
+        .execution_options(synchronize_session=False)
+    )

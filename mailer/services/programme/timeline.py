@@ -1,0 +1,153 @@
+"""Timeline: what will go to whom about a symposium, when, and why not. Counted from the rows, never kept."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from mailer.db.mailings import WAITING, Delivery, Mailing
+from mailer.db.people import Subscriber
+from mailer.db.programme import Registration, ReminderRule, Symposium
+from mailer.messages import due, rule_words
+from mailer.services.desk.reasons import sentence
+from mailer.services.programme.reminders import key_of
+from mailer.services.sending.outlook import (
+    Outlook,
+    event_of,
+    is_draft,
+    outlooks,
+    rules_for,
+    words_of,
+    zones_of,
+)
+from mailer.services.sending.traits import BY_RULE
+from mailer.vocabulary import DeliveryState, MailingKind
+
+_LEFT_OUT = frozenset({DeliveryState.SKIPPED, DeliveryState.CANCELLED, DeliveryState.EXPIRED})
+_ABOUT_ONE = frozenset(
+    {
+        MailingKind.REGISTRATION_CONFIRMATION,
+        MailingKind.REGISTRATION_REQUEST,
+        MailingKind.WAITING_LIST,
+        MailingKind.WITHDRAWAL,
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """So many wait for this moment; `zones` names them where it is not everybody's."""
+
+    due_at: datetime
+    count: int
+    zones: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One line of the timeline. `why_not`: the sentence for one that sends nothing."""
+
+    name: str
+    words: str
+    due_at: datetime | None
+    waiting: tuple[Waiting, ...] = ()
+    others: tuple[tuple[str, int], ...] = ()  # what became of the rest: a word or a sentence, and how many
+    why_not: str | None = None
+
+
+def timeline(session: Session, symposium: Symposium, now: datetime) -> list[Entry]:
+    """Everything about a symposium that goes to many, in the order of time; what has no time comes last."""
+    mailings = {
+        mailing.key: mailing
+        for mailing in session.scalars(
+            select(Mailing).where(Mailing.symposium_id == symposium.id, Mailing.kind.not_in(_ABOUT_ONE))
+        )
+    }
+    rules = rules_for(session, symposium)
+    found = {one.rule.id: one for one in outlooks(symposium, rules, zones_of(session, symposium))}
+    entries = [
+        _of_rule(session, symposium, rule, found.get(rule.id), mailings.get(key_of(symposium, rule.key)), now)
+        for rule in rules
+    ]
+    entries += [
+        Entry(
+            name=mailing.key.split(":", 2)[2],
+            words=mailing.kind.value.replace("_", " "),
+            due_at=mailing.due_at,
+            waiting=_waiting(session, mailing, None),
+            others=_others(session, mailing),
+        )
+        for mailing in mailings.values()
+        if mailing.kind not in BY_RULE
+    ]
+    return sorted(entries, key=lambda one: (one.due_at is None, one.due_at or now, one.name))
+
+
+def _of_rule(
+    session: Session,
+    symposium: Symposium,
+    rule: ReminderRule,
+    outlook: Outlook | None,
+    mailing: Mailing | None,
+    now: datetime,
+) -> Entry:
+    planned = due.due(words_of(rule), event_of(symposium))
+    at = outlook.rest.due_at if outlook else planned.at if planned else None
+    words = rule_words.say(words_of(rule), rule.audience)
+    if mailing is None:
+        return Entry(name=rule.key, words=words, due_at=at, why_not=_why_not(symposium, rule, at, now))
+    return Entry(
+        name=rule.key,
+        words=words,
+        due_at=at,
+        waiting=_waiting(session, mailing, outlook),
+        others=_others(session, mailing),
+    )
+
+
+def _why_not(symposium: Symposium, rule: ReminderRule, at: datetime | None, now: datetime) -> str:
+    if symposium.questions:
+        return "Waits: its date has to be confirmed by a person first."
+    if at is None:
+        return (
+            "Will not be sent: the date or the hour it counts from is not known, or it would come too late."
+        )
+    if is_draft(symposium, rule):
+        return f"A draft. Approve it with: mailer symposium follow-up {symposium.slug} --recording URL"
+    if at <= now:
+        return "Will not be sent: its time was past already when it was planned."
+    return "Not planned yet: the symposium is not announced, or the sweep has not come to it."
+
+
+def _waiting(session: Session, mailing: Mailing, outlook: Outlook | None) -> tuple[Waiting, ...]:
+    zone = func.coalesce(Registration.zone, Subscriber.zone)
+    rows = session.execute(
+        select(Delivery.due_at, zone, func.count())
+        .join(Registration, Registration.id == Delivery.registration_id)
+        .join(Subscriber, Subscriber.id == Registration.subscriber_id)
+        .where(Delivery.mailing_id == mailing.id, Delivery.state.in_(WAITING))
+        .group_by(Delivery.due_at, zone)
+    ).all()
+    counts: dict[datetime, int] = {}
+    zones: dict[datetime, set[str]] = {}
+    for due_at, name, count in rows:
+        counts[due_at] = counts.get(due_at, 0) + count
+        if outlook is not None and due_at != outlook.rest.due_at and name:
+            zones.setdefault(due_at, set()).add(name)
+    return tuple(
+        Waiting(due_at=at, count=counts[at], zones=tuple(sorted(zones.get(at, ())))) for at in sorted(counts)
+    )
+
+
+def _others(session: Session, mailing: Mailing) -> tuple[tuple[str, int], ...]:
+    rows = session.execute(
+        select(Delivery.state, Delivery.reason, func.count())
+        .where(Delivery.mailing_id == mailing.id, Delivery.state.not_in(WAITING))
+        .group_by(Delivery.state, Delivery.reason)
+    ).all()
+    counts: dict[str, int] = {}
+    for state, reason, count in rows:
+        word = sentence(reason) if state in _LEFT_OUT and reason else state.value.replace("_", " ")
+        counts[word] = counts.get(word, 0) + count
+    return tuple(sorted(counts.items()))

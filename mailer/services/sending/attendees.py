@@ -1,0 +1,63 @@
+"""Attendees: what the claim asks about a reminder or a follow-up, beyond what it asks about every mail."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from mailer.db import outbox
+from mailer.db.audience import ATTENDANCE_OF
+from mailer.db.outbox import Candidate, Surroundings
+from mailer.db.programme import Registration, Symposium
+from mailer.messages.due import fell_due
+from mailer.services.sending.outlook import event_of
+from mailer.services.sending.traits import BY_RULE, NOTICES
+from mailer.vocabulary import MailingKind, SkipReason
+
+CONFIRMING = frozenset({MailingKind.REGISTRATION_CONFIRMATION, MailingKind.WAITING_LIST})
+
+
+def on_the_way(
+    session: Session, candidates: Sequence[Candidate], around: Surroundings
+) -> dict[int, frozenset[MailingKind]]:
+    """What else is open for those candidates who may not know the live facts; one question, and none at all
+    where everybody knows them."""
+    unsure = set()
+    for one in candidates:
+        mailing = around.mailings[one.mailing_id]
+        registration = around.registrations.get(one.registration_id or 0)
+        symposium = around.symposia.get(mailing.symposium_id or 0)
+        if registration is None or symposium is None or mailing.kind not in BY_RULE | NOTICES:
+            continue
+        if registration.told_version != symposium.facts_version:
+            unsure.add(registration.id)
+    if not unsure:
+        return {}
+    return outbox.open_kinds(session, unsure, NOTICES | CONFIRMING)
+
+
+def reason_for_rule(
+    candidate: Candidate,
+    around: Surroundings,
+    registration: Registration,
+    symposium: Symposium,
+    now: datetime,
+) -> SkipReason | None:
+    """Why a reminder or a follow-up must not leave."""
+    mailing = around.mailings[candidate.mailing_id]
+    if mailing.generation != symposium.generation:
+        return SkipReason.DATE_MOVED
+    if not registration.reminders:
+        return SkipReason.UNSUBSCRIBED
+    if mailing.kind is MailingKind.FOLLOW_UP:
+        came = ATTENDANCE_OF.get(mailing.facts.get("audience", ""))
+        return SkipReason.ATTENDANCE if came not in {None, registration.attendance} else None
+    limit = event_of(symposium).limit
+    if limit is None or now >= limit:
+        return SkipReason.TOO_LATE
+    if NOTICES.intersection(around.on_the_way.get(registration.id, ())):
+        return SkipReason.ALREADY_TOLD  # by the notice, which leaves after this was due
+    told_at = registration.told_at
+    if told_at is not None and told_at > fell_due(candidate.not_after, limit):
+        return SkipReason.ALREADY_TOLD
+    return None

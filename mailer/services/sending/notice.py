@@ -1,0 +1,53 @@
+"""Notice: which of the notices a change is, and what of the facts differs, in the reader's words."""
+
+from datetime import timedelta
+
+from mailer.db.programme import Symposium, SymposiumVersion
+from mailer.messages import words
+from mailer.messages.catalogues import online_words, see_page
+from mailer.messages.facts import Change, ChangedThing
+from mailer.vocabulary import EndSource, MailingKind, Precision
+
+EXACT = frozenset({Precision.DATETIME, Precision.DATE})
+
+
+def notice_kind(told: Precision | None, live: Precision) -> MailingKind:
+    """What it is to somebody who was told so exact a date: fixed, withdrawn, or just changed."""
+    if live in EXACT and told is not None and told not in EXACT:
+        return MailingKind.DATE_FIXED
+    if live not in EXACT and told in EXACT:
+        return MailingKind.POSTPONED
+    return MailingKind.CHANGE
+
+
+def changes(told: SymposiumVersion, live: Symposium, language: str) -> tuple[Change, ...]:
+    """What differs besides the date and time, in the order in which it is told."""
+    found = []
+    if told.title != live.title:
+        found.append(Change(what=ChangedThing.TITLE, old=told.title, new=live.title))
+    if told.place != live.place:
+        found.append(Change(what=ChangedThing.PLACE, old=told.place, new=live.place or see_page(language)))
+    end = end_words(live, language)
+    if end is not None and (told.minutes, told.end_source) != (live.minutes, live.end_source):
+        found.append(Change(what=ChangedThing.END, old=end_words(told, language), new=end))
+    if told.online != live.online and live.online is not None:
+        old = None if told.online is None else online_words(language, told.online)
+        found.append(Change(what=ChangedThing.JOINING, old=old, new=online_words(language, live.online)))
+    return tuple(found)
+
+
+def end_words(row: Symposium | SymposiumVersion, language: str) -> str | None:
+    """When it ends on its own clock; None where nobody has announced an end."""
+    if row.starts_at is None or row.zone is None or row.end_source is EndSource.ASSUMED:
+        return None
+    return words.time_words(row.starts_at + timedelta(minutes=row.minutes), row.zone, language)
+
+
+def same_time(told: SymposiumVersion, live: Symposium) -> bool:
+    return (told.precision, told.day, told.wall_time, told.zone, told.starts_at) == (
+        live.precision,
+        live.day,
+        live.wall_time,
+        live.zone,
+        live.starts_at,
+    )
