@@ -112,6 +112,8 @@ class Mailing(Base):
 
 
 _embargoed = Mailing.embargo_at.is_not(None)
+_of_one = Mailing.registration_id.is_not(None)  # a mail to one attendee: most mailings are none
+Index("ix_mailings_registration", Mailing.registration_id, postgresql_where=_of_one, sqlite_where=_of_one)
 Index("ix_mailings_embargo", Mailing.embargo_at, postgresql_where=_embargoed, sqlite_where=_embargoed)
 
 
@@ -155,6 +157,7 @@ def _partial(name: str, condition: ColumnElement[bool], *columns: Any) -> None:
 # Partial, so that a row which is settled costs them nothing: what waits, what waits urgently, what is held,
 # what is in doubt.
 BULK_RANK = 40  # from this rank on mailings share by turns; the smaller ranks overtake them
+URGENT_RANKS = (0, 10, 20, 30)  # all of these: named one by one, each is a seek to what is due
 _waiting = Delivery.state.in_([_D.PENDING, _D.DEFERRED])
 _urgent = _waiting & (Delivery.rank < BULK_RANK)
 _partial("due", _waiting, Delivery.mailing_id, Delivery.lane_id, Delivery.due_at, Delivery.id)

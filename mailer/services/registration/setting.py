@@ -5,7 +5,6 @@ kept. More capacity moves people up from the waiting list in the same transactio
 takes nobody's place away.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from unicodedata import category
@@ -20,15 +19,9 @@ from mailer.messages import when
 from mailer.messages.values import check_url
 from mailer.services import audit
 from mailer.services.house import House
-from mailer.services.programme import places
+from mailer.services.programme import places, symposia
+from mailer.services.programme.facts import facts_of, stamp
 from mailer.services.programme.symposia import SymposiumRefusal, lock
-from mailer.services.registration.questions import (
-    MOST_QUESTIONS,
-    Question,
-    checked,
-    read_questions,
-    write_questions,
-)
 from mailer.vocabulary import EndSource, FieldSource, RegistrationState, SymposiumState
 
 LONGEST_MINUTES = 14 * 24 * 60
@@ -58,6 +51,7 @@ class Facts:
     ends: datetime | None = None
     speakers: tuple[str, ...] | None = None
     languages: tuple[str, ...] | None = None
+    title: str | None = None
     place: str | None = None
     online: bool | None = None
     room: str | None = None
@@ -75,6 +69,7 @@ class Set:
     changed: tuple[str, ...]
     moved_up: int
     over: int  # more people have a place than there are now
+    told_at: datetime | None = None  # when attendees hear of what they must know
 
 
 def set_facts(
@@ -84,6 +79,7 @@ def set_facts(
     lock(session, symposium)
     if symposium.state is SymposiumState.CANCELLED:
         raise SymposiumRefusal("This symposium was called off; nothing of it can be set any more.")
+    told, before = stamp(session, symposium, now), facts_of(symposium)
     changed = [
         field.name
         for field in fields(facts)
@@ -92,8 +88,6 @@ def set_facts(
     if changed:
         symposium.changed_at = now
         symposium.sources = {**symposium.sources, **dict.fromkeys(changed, FieldSource.STAFF.value)}
-        if symposium.state is SymposiumState.ANNOUNCED and set(changed) & _IN_CALENDARS:
-            symposium.sequence += 1
         audit.record(
             session,
             actor=actor,
@@ -102,9 +96,15 @@ def set_facts(
             now=now,
             detail={"fields": changed},
         )
+    notice = symposia.follow(session, house, symposium, before=before, told=told, actor=actor, now=now)
     session.flush()
     moved = places.move_up(session, house, symposium, now)
-    return Set(changed=tuple(changed), moved_up=moved, over=_over(session, symposium))
+    return Set(
+        changed=tuple(changed),
+        moved_up=moved,
+        over=_over(session, symposium),
+        told_at=notice.due_at if notice else None,
+    )
 
 
 def _over(session: Session, symposium: Symposium) -> int:
@@ -160,6 +160,13 @@ def _language(tag: str) -> str:
             f'"{tag[:20]}" is no language that is known. Write a tag such as en, hy or pt-BR.'
         ) from None
     return tag
+
+
+def _title(_house: House, symposium: Symposium, facts: Facts) -> bool:
+    title = _text(facts.title or "", "A title")
+    if not title:
+        raise SymposiumRefusal("A symposium needs a title.")
+    return _replace(symposium, "title", title)
 
 
 def _place(_house: House, symposium: Symposium, facts: Facts) -> bool:
@@ -258,6 +265,7 @@ _SETTERS = {
     "ends": _ends,
     "speakers": _speakers,
     "languages": _languages,
+    "title": _title,
     "place": _place,
     "online": _online,
     "room": _room,
@@ -267,43 +275,3 @@ _SETTERS = {
     "asks_access": _asks_access,
     "register_url": _register_url,
 }
-_IN_CALENDARS = frozenset({"minutes", "ends", "place"})  # RFC 5546: what a calendar must notice
-
-
-def put_question(
-    session: Session, symposium: Symposium, question: Question, *, actor: str, now: datetime
-) -> bool:
-    """Add a question to the form, or give one with the same key new words; True when it is new."""
-    lock(session, symposium)
-    others = [one for one in read_questions(symposium.form_fields) if one.key != question.key]
-    is_new = len(others) == len(symposium.form_fields)
-    if is_new and len(others) >= MOST_QUESTIONS:
-        raise SymposiumRefusal(f"A form has at most {MOST_QUESTIONS} questions. Take one away first.")
-    _write(session, symposium, [*others, checked(question)], actor=actor, now=now)
-    return is_new
-
-
-def drop_question(session: Session, symposium: Symposium, key: str, *, actor: str, now: datetime) -> None:
-    """Take a question off the form; the answers that were given stay with those who gave them."""
-    lock(session, symposium)
-    others = [one for one in read_questions(symposium.form_fields) if one.key != key]
-    if len(others) == len(symposium.form_fields):
-        known = ", ".join(one.key for one in others) or "none"
-        raise SymposiumRefusal(f'There is no question "{key[:40]}". The form has: {known}.')
-    _write(session, symposium, others, actor=actor, now=now)
-
-
-def _write(
-    session: Session, symposium: Symposium, questions: Sequence[Question], *, actor: str, now: datetime
-) -> None:
-    symposium.form_fields = write_questions(questions)
-    symposium.sources = {**symposium.sources, "form_fields": FieldSource.STAFF.value}
-    symposium.changed_at = now
-    audit.record(
-        session,
-        actor=actor,
-        action="symposium-questions-set",
-        subject=f"symposium:{symposium.id}",
-        now=now,
-        detail={"questions": [one.key for one in questions]},
-    )

@@ -1,0 +1,252 @@
+"""Whatever staff, attendees and the clock do in whatever order, the promises of reminders and notices hold.
+
+Schedules are made up by hypothesis and played through the real corridor into a real SMTP server: nobody
+is reminded twice of one date by one rule, nobody after the start, nobody of facts that do not hold; and of
+every change exactly those hear, once, whose last mail had told them otherwise.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from mailer import settings as house_settings
+from mailer.db.mailings import WAITING, Delivery, Mailing
+from mailer.db.programme import Registration, Symposium
+from mailer.services.house import House, open_house
+from mailer.services.programme import places, reminders, rules, symposia
+from mailer.services.programme.dates import Moment, set_moment
+from mailer.services.programme.register import Attendee, register
+from mailer.services.programme.rules import Owner, RuleRefusal
+from mailer.services.programme.symposia import Edit, SymposiumRefusal
+from mailer.services.sending.traits import NOTICES
+from mailer.vocabulary import DeliveryState, MailingKind, Precision, RegistrationState, SymposiumState
+from tests.conftest import NOON
+from tests.services.conftest import Hands
+from tests.smtp_server import MailServer, Taken
+
+FIRST_DAY = date(2024, 2, 10)
+ZONES = (None, "Asia/Yerevan", "Australia/Sydney", "Europe/Kyiv")
+RULES = ("before 1 day", "before 25 hours", "before 2 hours", "before 3 days at 09:00", "before 1 week")
+FIRM = NOTICES | {MailingKind.REGISTRATION_CONFIRMATION}
+Facts = tuple[object, ...]
+
+steps = st.one_of(
+    st.tuples(st.just("wait"), st.sampled_from([1, 31, 60, 361, 24 * 60])),
+    st.tuples(st.just("until_due"), st.just(0)),
+    st.tuples(st.just("until_due"), st.just(0)),
+    st.tuples(st.just("join"), st.integers(0, 3)),
+    st.tuples(st.just("leave"), st.integers(0, 3)),
+    st.tuples(st.just("move"), st.integers(0, 6 * 4 - 1)),
+    st.tuples(st.just("place"), st.integers(0, 2)),
+    st.tuples(st.just("postpone"), st.just(0)),
+    st.tuples(st.just("rule"), st.integers(0, len(RULES) - 1)),
+    st.tuples(st.just("unrule"), st.integers(0, len(RULES) - 1)),
+    st.tuples(st.just("plan"), st.just(0)),
+)
+
+
+@dataclass
+class World:
+    """A house with one symposium, and beside it what its readers' mails have told them."""
+
+    house: House
+    hands: Hands
+    server: MailServer
+    symposium: int
+    told: dict[int, Facts] = field(default_factory=dict)
+    reminded: set[tuple[int, str, int]] = field(default_factory=set)
+    message_ids: set[str] = field(default_factory=set)
+
+    def play(self, step: tuple[str, int]) -> None:
+        name, value = step
+        match name:
+            case "wait":
+                self.hands.now += timedelta(minutes=value)
+            case "until_due":
+                self._until_due()
+            case _:
+                self._change(name, value)
+        self._work()
+
+    def _until_due(self) -> None:
+        with self.house.database.read() as session:
+            due = session.scalars(
+                select(Delivery.due_at)
+                .where(Delivery.state.in_(WAITING), Delivery.due_at > self.hands.now)
+                .order_by(Delivery.due_at)
+            ).first()
+        if due is not None:
+            self.hands.now = due
+
+    def _change(self, name: str, value: int) -> None:
+        now = self.hands.now
+        with self.house.database.write() as session:
+            found = session.get_one(Symposium, self.symposium)
+            whose = Owner(symposium=found)
+            try:
+                match name:
+                    case "join":
+                        attendee = Attendee(address=f"reader{value}@example.org", zone=ZONES[value])
+                        register(session, self.house, found, attendee, now)
+                    case "leave":
+                        theirs = session.scalars(select(Registration).order_by(Registration.id)).all()
+                        for one in theirs[value : value + 1]:
+                            places.give_back(session, self.house, found, one, now, mail=False)
+                            self.told.pop(one.id, None)
+                    case "move":
+                        new = Edit(moment=_moment(value // 4, 8 + 4 * (value % 4)))
+                        symposia.edit(session, self.house, found, new, actor="test", now=now)
+                    case "place":
+                        new = Edit(place=("", "Room 1", "Room 2")[value])
+                        symposia.edit(session, self.house, found, new, actor="test", now=now)
+                    case "postpone":
+                        month = Moment(precision=Precision.MONTH, day=date(2024, 3, 1))
+                        symposia.edit(session, self.house, found, Edit(moment=month), actor="test", now=now)
+                    case "rule":
+                        rules.add(session, self.house, whose, RULES[value], sure=True, actor="test", now=now)
+                    case "unrule":
+                        known = rules.listed(session, whose)
+                        for one_rule in known[value : value + 1]:
+                            rules.remove(session, self.house, whose, one_rule.key, actor="test", now=now)
+                    case "plan":
+                        found.planned_at = None
+                        session.flush()
+                        reminders.plan_all(session, self.house, now)
+            except (RuleRefusal, SymposiumRefusal):
+                session.rollback()
+
+    def _work(self) -> None:
+        before = len(self.server.mails)
+        self.hands.work()
+        arrived = self.server.mails[before:]
+        with self.house.database.read() as session:
+            symposium = session.get_one(Symposium, self.symposium)
+            facts = _facts(symposium)
+            rows = session.execute(
+                select(Delivery, Mailing)
+                .join(Mailing, Mailing.id == Delivery.mailing_id)
+                .where(Delivery.state == DeliveryState.SENT, Delivery.settled_at == self.hands.now)
+                .order_by(Mailing.rank, Delivery.id)
+            ).all()
+            for delivery, mailing in rows:
+                self._look_at(delivery, mailing, symposium, facts)
+            self._look_at_the_rest(session.scalars(select(Registration)).all(), facts)
+        for mail in arrived:
+            self._look_at_mail(mail)
+
+    def _look_at(self, delivery: Delivery, mailing: Mailing, symposium: Symposium, facts: Facts) -> None:
+        number = delivery.registration_id
+        assert number is not None
+        if delivery.id in self._seen:  # the clock stood still since
+            return
+        self._seen.add(delivery.id)
+        if mailing.kind is MailingKind.REMINDER:
+            key = (number, mailing.key.split(":")[3], mailing.generation or 0)
+            assert key not in self.reminded, "reminded twice"
+            self.reminded.add(key)
+            assert symposium.starts_at is None or self.hands.now < symposium.starts_at
+            assert mailing.generation == symposium.generation
+        if mailing.kind in FIRM:
+            if mailing.kind in NOTICES:
+                assert self.told.get(number) != facts, "told again what they knew"
+            self.told[number] = facts
+
+    _seen: set[int] = field(default_factory=set)
+
+    def _look_at_the_rest(self, registrations: object, facts: Facts) -> None:
+        """When no notice waits any more, everybody knows what holds."""
+        with self.house.database.read() as session:
+            of_notices = (
+                select(Delivery.registration_id, Delivery.state)
+                .join(Mailing, Mailing.id == Delivery.mailing_id)
+                .where(Mailing.kind.in_(NOTICES))
+            )
+            rows = session.execute(of_notices).all()
+            confirmed = set(
+                session.scalars(
+                    select(Registration.id).where(Registration.state == RegistrationState.CONFIRMED)
+                )
+            )
+        if any(state in WAITING for _, state in rows):
+            return
+        late = {number for number, state in rows if state is DeliveryState.EXPIRED}
+        for number in confirmed - late:
+            if number in self.told:
+                assert self.told[number] == facts, "a change was told to nobody"
+
+    def _look_at_mail(self, mail: Taken) -> None:
+        number = str(mail.message["Message-ID"])
+        assert number not in self.message_ids, "one mail left twice"
+        self.message_ids.add(number)
+
+
+def _facts(symposium: Symposium) -> Facts:
+    return (symposium.precision, symposium.day, symposium.starts_at, symposium.place, symposium.title)
+
+
+def _moment(day: int, hour: int) -> Moment:
+    return Moment(
+        precision=Precision.DATETIME,
+        day=FIRST_DAY + timedelta(days=day),
+        wall_time=time(hour),
+        zone="America/New_York",
+    )
+
+
+@contextmanager
+def _world(template: Path, now: datetime) -> Iterator[World]:
+    with tempfile.TemporaryDirectory(prefix="mailer-schedule-") as folder, MailServer() as server:
+        data = Path(folder) / "house"
+        shutil.copytree(template, data)
+        chosen = house_settings.load(data=data, base_url="https://mailer.example.org")
+        house_settings.use(chosen)
+        house = open_house(chosen)
+        with house.database.write() as session:
+            symposium = Symposium(
+                key="identify",
+                slug="identify",
+                title="How to Identify Genocide",
+                precision=Precision.NONE,
+                state=SymposiumState.ANNOUNCED,
+                sources={},
+                questions=[],
+                generation=0,
+                changed_at=now,
+                created_at=now,
+            )
+            session.add(symposium)
+            session.flush()
+            set_moment(session, symposium, _moment(2, 12), now)
+            reminders.plan_all(session, house, now)
+            number = symposium.id
+        hands = Hands(house, server.url, now)
+        try:
+            yield World(house=house, hands=hands, server=server, symposium=number)
+        finally:
+            hands.close()
+            house.database.engine.dispose()
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # to shrink a schedule of real mails takes long
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(plan=st.lists(steps, min_size=4, max_size=18), early=st.integers(1, 3))
+def test_no_schedule_breaks_a_promise(sqlite_template: Path, plan: list[tuple[str, int]], early: int) -> None:
+    with _world(sqlite_template, NOON) as world:
+        for reader in range(early):
+            world.play(("join", reader))
+        for step in plan:
+            world.play(step)
+        world.hands.now += timedelta(hours=2)
+        world._work()
