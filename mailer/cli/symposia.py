@@ -12,14 +12,13 @@ from sqlalchemy.orm import Session
 
 from mailer.addresses import wire_address
 from mailer.cli import terminal
-from mailer.cli.timeline import say_preview
+from mailer.cli.timeline import show_preview
 from mailer.db.mailings import Mailing
 from mailer.db.programme import Symposium
 from mailer.messages import rule_words, when
 from mailer.services.programme import places, symposia
 from mailer.services.programme.dates import Moment, moment_of
 from mailer.services.programme.facts import facts_of
-from mailer.services.programme.preview import preview as look_ahead
 from mailer.services.programme.register import Attendee, register
 from mailer.services.programme.symposia import Edit
 from mailer.vocabulary import Precision, RegistrationState
@@ -153,29 +152,6 @@ def move(
     _edit(which, lambda old: Edit(moment=_moment(old, day, hour, zone, fold)), preview=preview)
 
 
-@symposium.command("edit")
-@terminal.command
-def edit(
-    which: Which,
-    title: Annotated[str | None, typer.Option(help="Its title.")] = None,
-    place: Annotated[str | None, typer.Option(help='Where it is; "" for not said.')] = None,
-    minutes: Annotated[
-        int | None, typer.Option(min=1, max=10_080, help="Its length: the end is announced.")
-    ] = None,
-    online: Annotated[bool | None, typer.Option("--online/--in-person", help="How one takes part.")] = None,
-    preview: Preview = False,
-) -> None:
-    """Set title, place, end or way of taking part anew; attendees are told what changed."""
-    if (title, place, minutes, online) == (None, None, None, None):
-        terminal.fail("Say what changes: --title, --place, --minutes, --online or --in-person.")
-    if title is not None and not 1 <= len(title.strip()) <= LONGEST:
-        terminal.fail(f"A title has 1 to {LONGEST} characters.")
-    if place is not None and len(place) > LONGEST:
-        terminal.fail(f"A place has at most {LONGEST} characters.")
-    new = Edit(title=title, place=place, minutes=minutes, online=online)
-    _edit(which, lambda _old: new, preview=preview)
-
-
 @symposium.command("postpone")
 @terminal.command
 def postpone(
@@ -197,7 +173,7 @@ def _edit(which: str, new: Callable[[Moment], Edit], *, preview: bool) -> None:
         return symposia.edit(session, house, one, new(moment_of(one)), actor=terminal.actor(), now=now)
 
     if preview:
-        say_preview(look_ahead(house, which, change, now), _zone_of(which))
+        show_preview(house, which, change, now)
         return
     with house.database.write() as session:
         one = symposia.find(session, which)
@@ -215,12 +191,6 @@ def _edit(which: str, new: Callable[[Moment], Edit], *, preview: bool) -> None:
     terminal.say(told)
 
 
-def _zone_of(which: str) -> str:
-    house = terminal.house()
-    with house.database.read() as session:
-        return symposia.find(session, which).zone or house.settings.zone
-
-
 @symposium.command("call-off")
 @terminal.command
 def call_off(
@@ -235,7 +205,7 @@ def call_off(
         return symposia.call_off(session, house, one, reason=reason, actor=terminal.actor(), now=now)
 
     if preview:
-        say_preview(look_ahead(house, which, change, now), _zone_of(which))
+        show_preview(house, which, change, now)
         return
     with house.database.write() as session:
         key = change(session, symposia.find(session, which)).key

@@ -4,9 +4,11 @@ from datetime import datetime
 from typing import Annotated
 
 import typer
+from sqlalchemy.orm import Session
 
 from mailer.cli import terminal
-from mailer.cli.symposia import Which
+from mailer.cli.symposia import Preview, Which
+from mailer.cli.timeline import show_preview
 from mailer.db.programme import Symposium
 from mailer.services.programme import symposia
 from mailer.services.registration import asking, setting
@@ -27,6 +29,7 @@ def set_(
     ends: Annotated[str | None, typer.Option(help="Its end, local: 14:00 or 2024-09-28T01:00.")] = None,
     speaker: Annotated[list[str] | None, typer.Option(help="Who speaks; repeatable. '' for none.")] = None,
     language: Annotated[list[str] | None, typer.Option(help="A language spoken there; repeatable.")] = None,
+    title: Annotated[str | None, typer.Option(help="Its title.")] = None,
     place: Annotated[str | None, typer.Option(help="Where it is, in words. '' takes it away.")] = None,
     online: Annotated[bool | None, typer.Option("--online/--in-person", help="Whether it is online.")] = None,
     join_url: Annotated[
@@ -47,16 +50,22 @@ def set_(
     register_url: Annotated[
         str | None, typer.Option(help="Another site where people register, or 'none' for our form.")
     ] = None,
+    preview: Preview = False,
 ) -> None:
-    """Set what is known of a symposium. Nothing is kept when one of the values is wrong."""
-    house = terminal.house()
-    with house.database.write() as session:
-        one = symposia.find(session, which)
+    """Set what is known of a symposium. Nothing is kept when one of the values is wrong.
+
+    Attendees are told of another title, place, end or way of taking part, half an hour after the last
+    such change.
+    """
+    house, now = terminal.house(), terminal.now()
+
+    def change(session: Session, one: Symposium) -> Set:
         facts = Facts(
             minutes=duration,
             ends=None if ends is None else _end(one, ends),
             speakers=None if speaker is None else tuple(speaker),
             languages=None if language is None else tuple(language),
+            title=title,
             place=place,
             online=online,
             room=_without_none(join_url),
@@ -68,7 +77,13 @@ def set_(
         )
         if facts == Facts():
             terminal.fail("Say what to set, for example --capacity 80. See: mailer symposium set --help")
-        came = setting.set_facts(session, house, one, facts, actor=terminal.actor(), now=terminal.now())
+        return setting.set_facts(session, house, one, facts, actor=terminal.actor(), now=now)
+
+    if preview:
+        show_preview(house, which, change, now)
+        return
+    with house.database.write() as session:
+        came = change(session, symposia.find(session, which))
     terminal.say(_told(came))
 
 
@@ -76,6 +91,8 @@ def _told(came: Set) -> str:
     if not came.changed and not came.moved_up:
         return "That is how it was already; nothing was changed."
     told = [f"Set: {', '.join(came.changed)}."] if came.changed else []
+    if came.told_at is not None:
+        told.append(f"Attendees are told at {came.told_at:%Y-%m-%d %H:%M} UTC what they must know of it.")
     if came.moved_up:
         told.append(f"{came.moved_up:,} moved up from the waiting list and are told by mail.")
     if came.over:

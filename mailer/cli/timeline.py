@@ -1,16 +1,19 @@
 """What will go to whom about a symposium, in lines that fit a terminal of 80 columns; also previews."""
 
 import textwrap
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any
 
 import typer
+from sqlalchemy.orm import Session
 
 from mailer.cli import terminal
 from mailer.db.programme import Symposium, SymposiumVersion
 from mailer.messages import when
+from mailer.services.house import House
 from mailer.services.programme import symposia
-from mailer.services.programme.preview import Preview
+from mailer.services.programme.preview import Preview, preview
 from mailer.services.programme.timeline import Entry, timeline
 from mailer.vocabulary import MailingKind, Precision
 
@@ -86,8 +89,16 @@ def day_and_hour(one: Symposium | SymposiumVersion) -> str:
     return f"{one.day:%a %Y-%m-%d}, no hour yet" if exact else f"{one.day:%Y-%m}"
 
 
-def say_preview(found: Preview, zone: str) -> None:
+def show_preview(
+    house: House, which: str, change: Callable[[Session, Symposium], object], now: datetime
+) -> None:
     """What a change would send and cancel; printed instead of making it."""
+    found = preview(house, which, change, now)
+    with house.database.read() as session:
+        _say(found, symposia.find(session, which).zone or house.settings.zone)
+
+
+def _say(found: Preview, zone: str) -> None:
     terminal.say("Nothing is saved. This change would:")
     if found.notice is None:
         terminal.say(f"{INDENT}tell nobody")

@@ -157,6 +157,7 @@ def _partial(name: str, condition: ColumnElement[bool], *columns: Any) -> None:
 # Partial, so that a row which is settled costs them nothing: what waits, what waits urgently, what is held,
 # what is in doubt.
 BULK_RANK = 40  # from this rank on mailings share by turns; the smaller ranks overtake them
+URGENT_RANKS = (0, 10, 20, 30)  # all of these: named one by one, each is a seek to what is due
 _waiting = Delivery.state.in_([_D.PENDING, _D.DEFERRED])
 _urgent = _waiting & (Delivery.rank < BULK_RANK)
 _partial("due", _waiting, Delivery.mailing_id, Delivery.lane_id, Delivery.due_at, Delivery.id)

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from mailer.db.dialect import one_of
 from mailer.db.digests import Told
 from mailer.db.lanes import Lane
-from mailer.db.mailings import BULK_RANK, OPEN, WAITING, Claim, Delivery, Mailing
+from mailer.db.mailings import BULK_RANK, OPEN, URGENT_RANKS, WAITING, Claim, Delivery, Mailing
 from mailer.db.people import Subscriber, Subscription
 from mailer.db.programme import Registration, Symposium
 from mailer.vocabulary import DeliveryState, MailingKind, MailingState, SubscriptionState, SuppressionReason
@@ -292,7 +292,11 @@ def _has_urgent(session: Session, now: datetime) -> bool:
 
 def _of_open_mailings(due: Select[*tuple[Any, ...]], now: datetime) -> Select[*tuple[Any, ...]]:
     # The sum keeps PostgreSQL from going through a bulk mailing's million rows in search of urgent ones:
-    # these have an index of their own, which is small.
+    # these have an index of their own. Its ranks are named, or a million reminders that are far ahead would be
+    # passed by on the way to what is due of each (PostgreSQL seeks past them by itself only from 18 on).
     return due.join(Mailing, Mailing.id == Delivery.mailing_id + 0).where(
-        Delivery.rank < BULK_RANK, Mailing.state.in_(CLAIMABLE), Mailing.opens_at <= now
+        Delivery.rank < BULK_RANK,
+        Delivery.rank.in_(URGENT_RANKS),
+        Mailing.state.in_(CLAIMABLE),
+        Mailing.opens_at <= now,
     )

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from mailer.db.mailings import Delivery, Mailing
+from mailer.db.mailings import BULK_RANK, URGENT_RANKS, Delivery, Mailing
 from mailer.db.programme import Symposium
 from mailer.services.audience import people
 from mailer.services.desk import campaigns
@@ -16,6 +16,7 @@ from mailer.services.programme.register import Attendee, register
 from mailer.services.sending.announce import Announcement, announce
 from mailer.services.sending.claim import claim
 from mailer.services.sending.sweep import sweep
+from mailer.services.sending.traits import TRAITS
 from mailer.vocabulary import MailingKind
 from tests.services.conftest import Hands
 
@@ -111,3 +112,7 @@ def test_a_spread_mailing_falls_due_little_by_little(
     halfway = sum(due <= now + window / 2 for due in dues)
     assert taken(house, now + window / 2, 1_000).total() == halfway
     assert taken(house, now + window, 1_000).total() == READERS - halfway
+
+
+def test_every_rank_before_bulk_is_one_that_the_claim_looks_for() -> None:
+    assert {traits.rank for traits in TRAITS.values() if traits.rank < BULK_RANK} <= set(URGENT_RANKS)

@@ -123,11 +123,28 @@ def edit(
     if symposium.state is SymposiumState.CANCELLED:
         raise SymposiumRefusal("This symposium was called off; its attendees were told that it will not be.")
     starts_at = new.moment.starts_at if new.moment else None
-    announced = symposium.state is SymposiumState.ANNOUNCED
-    if announced and starts_at is not None and starts_at <= now:
+    if symposium.state is SymposiumState.ANNOUNCED and starts_at is not None and starts_at <= now:
         raise SymposiumRefusal("That date is past already. Look at its day, its hour and its zone.")
     told, before = facts.stamp(session, symposium, now), facts.facts_of(symposium)
     _apply(session, symposium, new, now)
+    return follow(session, house, symposium, before=before, told=told, actor=actor, now=now)
+
+
+def follow(
+    session: Session,
+    house: House,
+    symposium: Symposium,
+    *,
+    before: facts.KeyFacts,
+    told: int,
+    actor: str,
+    now: datetime,
+) -> Mailing | None:
+    """See to what a change of the facts owes: the calendar's number, the reminders, the notice.
+
+    `before` are the facts as they stood and `told` their number. Returns the notice, or None when there is
+    nothing to tell. The row must be held.
+    """
     after = facts.facts_of(symposium)
     if after == before:
         return None
@@ -144,7 +161,7 @@ def edit(
         now=now,
         detail={"changed": changed, "from": told, "to": symposium.facts_version},
     )
-    if not announced:
+    if symposium.state is not SymposiumState.ANNOUNCED:
         return None
     reminders.plan(session, house, symposium, now)
     return notices.tell(session, house, symposium, before=before, after=after, told=told, now=now)

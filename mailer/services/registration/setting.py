@@ -19,7 +19,8 @@ from mailer.messages import when
 from mailer.messages.values import check_url
 from mailer.services import audit
 from mailer.services.house import House
-from mailer.services.programme import places
+from mailer.services.programme import places, symposia
+from mailer.services.programme.facts import facts_of, stamp
 from mailer.services.programme.symposia import SymposiumRefusal, lock
 from mailer.vocabulary import EndSource, FieldSource, RegistrationState, SymposiumState
 
@@ -50,6 +51,7 @@ class Facts:
     ends: datetime | None = None
     speakers: tuple[str, ...] | None = None
     languages: tuple[str, ...] | None = None
+    title: str | None = None
     place: str | None = None
     online: bool | None = None
     room: str | None = None
@@ -67,6 +69,7 @@ class Set:
     changed: tuple[str, ...]
     moved_up: int
     over: int  # more people have a place than there are now
+    told_at: datetime | None = None  # when attendees hear of what they must know
 
 
 def set_facts(
@@ -76,6 +79,7 @@ def set_facts(
     lock(session, symposium)
     if symposium.state is SymposiumState.CANCELLED:
         raise SymposiumRefusal("This symposium was called off; nothing of it can be set any more.")
+    told, before = stamp(session, symposium, now), facts_of(symposium)
     changed = [
         field.name
         for field in fields(facts)
@@ -84,8 +88,6 @@ def set_facts(
     if changed:
         symposium.changed_at = now
         symposium.sources = {**symposium.sources, **dict.fromkeys(changed, FieldSource.STAFF.value)}
-        if symposium.state is SymposiumState.ANNOUNCED and set(changed) & _IN_CALENDARS:
-            symposium.sequence += 1
         audit.record(
             session,
             actor=actor,
@@ -94,9 +96,15 @@ def set_facts(
             now=now,
             detail={"fields": changed},
         )
+    notice = symposia.follow(session, house, symposium, before=before, told=told, actor=actor, now=now)
     session.flush()
     moved = places.move_up(session, house, symposium, now)
-    return Set(changed=tuple(changed), moved_up=moved, over=_over(session, symposium))
+    return Set(
+        changed=tuple(changed),
+        moved_up=moved,
+        over=_over(session, symposium),
+        told_at=notice.due_at if notice else None,
+    )
 
 
 def _over(session: Session, symposium: Symposium) -> int:
@@ -152,6 +160,13 @@ def _language(tag: str) -> str:
             f'"{tag[:20]}" is no language that is known. Write a tag such as en, hy or pt-BR.'
         ) from None
     return tag
+
+
+def _title(_house: House, symposium: Symposium, facts: Facts) -> bool:
+    title = _text(facts.title or "", "A title")
+    if not title:
+        raise SymposiumRefusal("A symposium needs a title.")
+    return _replace(symposium, "title", title)
 
 
 def _place(_house: House, symposium: Symposium, facts: Facts) -> bool:
@@ -250,6 +265,7 @@ _SETTERS = {
     "ends": _ends,
     "speakers": _speakers,
     "languages": _languages,
+    "title": _title,
     "place": _place,
     "online": _online,
     "room": _room,
@@ -259,4 +275,3 @@ _SETTERS = {
     "asks_access": _asks_access,
     "register_url": _register_url,
 }
-_IN_CALENDARS = frozenset({"minutes", "ends", "place"})  # RFC 5546: what a calendar must notice
