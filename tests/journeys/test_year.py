@@ -1,7 +1,8 @@
 """The example programme through its whole year 2024, from the page to the last calendar entry.
 
-Seven symposia, one statement, people in five zones who read four languages; a date that is moved, one
-that is moved and moved back, one that is called off, one that was open and is fixed. The ledger beside this
+Seven symposia, people in five zones who read four languages; a date that is moved, one that is moved and
+moved back, one that is called off, one that was open and is fixed; a statement that is corrected, and one
+under embargo, told at once or in digests. The ledger beside this
 file holds every mail: when it left in New York and on the reader's clock, to whom, what, and the reader's own
 time as the mail says it.
 
@@ -26,13 +27,25 @@ from mailer.ingest.page import read_page
 from mailer.ingest.people import read_people
 from mailer.services.audience import people
 from mailer.services.audience.importing import import_people
+from mailer.services.audience.preferences import set_frequency
 from mailer.services.house import House
-from mailer.services.programme import places, statements, symposia
+from mailer.services.programme import (
+    corrections,
+    embargo,
+    places,
+    review,
+    statements,
+    symposia,
+    translations,
+)
 from mailer.services.programme.dates import Moment
-from mailer.services.programme.ingesting import known_programme, review, store
+from mailer.services.programme.entering import StatementEntry, enter_statement
+from mailer.services.programme.ingesting import known_programme, store
+from mailer.services.programme.ingesting import review as review_page
 from mailer.services.programme.register import Attendee, register
 from mailer.services.programme.symposia import SymposiumRefusal
-from mailer.vocabulary import MailingKind, MailingState, Precision, SymposiumState
+from mailer.services.sending.embargo_time import at_instant
+from mailer.vocabulary import Frequency, MailingKind, MailingState, Precision, SymposiumState
 from tests.journeys.year import NEW_YORK, Year, at
 from tests.smtp_server import MailServer
 
@@ -58,30 +71,47 @@ KIND = MailingKind
 # Three reminders for each date that took place, but for what is named in the year's steps.
 EXPECTED = {
     "Grace": {
-        KIND.STATEMENT_ALERT: 1,
+        KIND.STATEMENT_ALERT: 2,
+        KIND.CORRECTION: 1,
         KIND.REGISTRATION_CONFIRMATION: 7,
         KIND.REMINDER: 18,  # of the six that took place
         KIND.CHANGE: 1,
         KIND.CANCELLATION: 1,
         KIND.DATE_FIXED: 1,
+        KIND.FOLLOW_UP: 1,
     },
     "Anahit": {
-        KIND.STATEMENT_ALERT: 1,
+        KIND.STATEMENT_ALERT: 2,
+        KIND.CORRECTION: 1,
         KIND.REGISTRATION_CONFIRMATION: 7,
         KIND.REMINDER: 18,
         KIND.CHANGE: 1,
         KIND.CANCELLATION: 1,
         KIND.DATE_FIXED: 1,
+        KIND.FOLLOW_UP: 1,
     },
     "Olena": {
-        KIND.DIGEST: 1,
+        KIND.DIGEST: 2,
+        KIND.CORRECTION: 1,
         KIND.REGISTRATION_CONFIRMATION: 4,
         KIND.WITHDRAWAL: 1,
         KIND.REMINDER: 10,  # of the one in March that she withdrew from only the first
         KIND.DATE_FIXED: 1,
+        KIND.FOLLOW_UP: 1,
     },
-    "Ruth": {KIND.DIGEST: 1, KIND.REGISTRATION_CONFIRMATION: 3, KIND.REMINDER: 9},
-    "Claire": {KIND.STATEMENT_ALERT: 1, KIND.REGISTRATION_CONFIRMATION: 1},  # half an hour before the start
+    "Ruth": {
+        KIND.DIGEST: 2,
+        KIND.CORRECTION: 1,
+        KIND.REGISTRATION_CONFIRMATION: 3,
+        KIND.REMINDER: 9,
+        KIND.FOLLOW_UP: 1,
+    },
+    "Claire": {
+        KIND.STATEMENT_ALERT: 2,
+        KIND.CORRECTION: 1,
+        KIND.REGISTRATION_CONFIRMATION: 1,  # half an hour before the start: nothing reminds her
+        KIND.FOLLOW_UP: 1,
+    },
 }
 
 
@@ -104,7 +134,7 @@ def read_the_page(year: Year) -> None:
     with year.house.database.write() as session:
         stored = store(
             session,
-            review(draft, known_programme(session), today=year.now.date()),
+            review_page(draft, known_programme(session), today=year.now.date()),
             actor=ACTOR,
             now=year.now,
         )
@@ -186,6 +216,67 @@ def call_off(year: Year, which: int) -> None:
         )
 
 
+def correct(year: Year) -> None:
+    """A number in the statement was wrong: whoever read it, at once or in a digest, is told."""
+    with year.house.database.write() as session:
+        one = session.scalars(select(Statement)).one()
+        draft = corrections.draft_correction(
+            session,
+            one,
+            title=None,
+            body="The corrected statement, with the date of the ceasefire as it was.",
+            wrong="The date of the ceasefire was wrong.",
+            right="It was 10 November 2020.",
+            actor=ACTOR,
+            now=year.now,
+        )
+        corrections.announce(session, draft, one, actor=ACTOR, now=year.now)
+
+
+def prepare_a_statement(year: Year) -> None:
+    """In English and Armenian, approved by a second person, under embargo until noon on 10 June."""
+    with year.house.database.write() as session:
+        entry = StatementEntry(
+            title="Statement on the Missing", body="Where are they?", dated=date(2024, 6, 10), language="en"
+        )
+        one = enter_statement(session, entry, actor=ACTOR, now=year.now)
+        translations.translate(
+            session,
+            year.house,
+            one,
+            language="hy",
+            title="Հայտարարություն անհետացածների մասին",
+            body="Որտե՞ղ են նրանք։",
+            ready=True,
+            actor=ACTOR,
+            now=year.now,
+        )
+        review.ask(session, one, actor="cli:anna", now=year.now)
+        review.approve(session, one, actor="cli:ben", now=year.now)
+        until = at_instant(at("2024-06-10T16:00"), NEW_YORK)
+        embargo.schedule(session, year.house, one, until, actor="cli:anna", now=year.now)
+
+
+def choose(year: Year, name: str, often: Frequency) -> None:
+    with year.house.database.write() as session:
+        person = people.find(session, year.house, PEOPLE[name][0])
+        assert person is not None
+        assert set_frequency(session, person.id, "statements", often)
+
+
+def follow_up(year: Year, which: int) -> None:
+    with year.house.database.write() as session:
+        one = session.get_one(Symposium, symposia_of(year)[which])
+        symposia.approve_follow_up(
+            session,
+            year.house,
+            one,
+            recording_url="https://www.example.org/recordings/ukraine",
+            actor=ACTOR,
+            now=year.now,
+        )
+
+
 def live_through(year: Year) -> None:
     """What staff and people do in the course of the year."""
     read_the_page(year)
@@ -199,13 +290,22 @@ def live_through(year: Year) -> None:
             join(year, name, which)
     year.until(at("2024-02-05T14:00"))
     move(year, GAZA, date(2024, 5, 10))
+    year.until(at("2024-02-12T15:00"))
+    correct(year)
     year.until(at("2024-02-23T16:30"))
     join(year, "Claire", UKRAINE)
+    year.until(at("2024-02-24T15:00"))
+    follow_up(year, UKRAINE)
     year.until(at("2024-03-20T09:00"))
     withdraw(year, "Olena", ARMENIANS)
     year.until(at("2024-06-03T14:00"))
     move(year, RESTORATIVE, date(2024, 8, 2))
     move(year, RESTORATIVE, date(2024, 7, 26))
+    prepare_a_statement(year)
+    year.until(at("2024-06-09T12:00"))
+    choose(year, "Grace", Frequency.WEEKLY)  # before the embargo's end, and she keeps her place in the alert
+    year.until(at("2024-06-11T02:00"))
+    choose(year, "Olena", Frequency.AT_ONCE)  # what she is owed still comes with a digest, once
     year.until(at("2024-11-01T15:00"))
     call_off(year, FEMICIDE)
     year.until(at("2024-11-04T15:00"))
@@ -227,7 +327,8 @@ def test_a_year_of_the_programme(year: Year) -> None:
     assert {name: dict(kinds) for name, kinds in counted.items()} == EXPECTED
 
     assert len({(one.name, one.mailing) for one in year.sent}) == len(year.sent)
-    late = [one for one in year.sent if one.starts_at is not None and one.at >= one.starts_at]
+    before = [one for one in year.sent if one.starts_at is not None and one.kind is not KIND.FOLLOW_UP]
+    late = [one for one in before if one.starts_at is not None and one.at >= one.starts_at]
     assert late == []
 
     with year.house.database.read() as session:
