@@ -83,7 +83,7 @@ def test_staff_enter_a_statement_and_symposia(run: Run, tmp_path: Path) -> None:
     refused(run(*add, "X", "--time", "12:00"), "needs its day")
     refused(run(*add, "X", "--month", "2030-13"), "no month")
     refused(run(*add, "X", "--date", "2030-01-01", "--year", "2030"), "most exact")
-    assert "Reminders ahead: 2" in run("symposium", "announce", "exact").stdout
+    assert "Announced." in run("symposium", "announce", "exact").stdout
 
 
 def test_a_stranger_s_words_do_not_command_the_terminal(run: Run) -> None:
