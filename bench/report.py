@@ -79,7 +79,7 @@ def _of_the_rest(results: Results) -> Figures:
         "dkim_allowed_ratio": ratio(signed, results.signed_allowed),
         "signature_us": results.signature.alone * 1e6 if results.signature else None,
         "start_lag_ms": _lag(results.first),
-        **_of_embargoes(results.openings),
+        **embargo_figures(results.openings),
         "p50_ms": seen.wait_ms(50) if seen else None,
         "p99_ms": seen.wait_ms(99) if seen else None,
     }
@@ -214,7 +214,7 @@ def _other_table(results: Results) -> str:
     return table(("also", "figure"), [(name, shown(value)) for name, value in rows])
 
 
-def _of_embargoes(openings: Sequence[Opening]) -> Figures:
+def embargo_figures(openings: Sequence[Opening]) -> Figures:
     """The latest of all openings, not the median: each embargo has one end."""
     if not openings:
         return {}

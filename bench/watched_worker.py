@@ -20,7 +20,7 @@ from typing import Any
 
 from bench.stages import stage_of
 from mailer.smtp.journal import Journal
-from workers.console import main
+from workers.entry import main
 
 WATCH, SAMPLE = "BENCH_WATCH", "BENCH_SAMPLE"
 SAMPLE_SECONDS = 0.003

@@ -29,6 +29,8 @@ PRELOADED = (
     "sqlalchemy.dialects.postgresql.psycopg",
     "uvloop",
     "workers.console",
+    "workers.entry",
+    "workers.process_commands",
     "workers.processes",
 )
 
@@ -160,9 +162,9 @@ def main() -> None:
         return
     words, environment, log, execute = child
     _become(words, environment, log, execute=execute)
-    from workers import console
+    from workers import entry
 
-    console.main()
+    entry.main()
 
 
 if __name__ == "__main__":

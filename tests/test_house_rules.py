@@ -136,10 +136,20 @@ def _requirement(text: str) -> str:
     return name[0].lower().replace("_", "-")
 
 
-def test_a_worker_carries_neither_pages_nor_migrations() -> None:
+def test_a_worker_carries_neither_pages_nor_migrations_nor_the_commands_of_staff() -> None:
+    burdens = {
+        "fastapi",
+        "uvicorn",
+        "alembic",
+        "dns",
+        "feedparser",
+        "icalendar",
+        "mailer.cli",
+        "mailer.ingest",
+    }
     look = (
-        "import sys, workers.console, workers.processes, workers.celery;"
-        "print(*sorted({'fastapi', 'uvicorn', 'alembic'} & sys.modules.keys()))"
+        "import sys, workers.entry, workers.process_commands, workers.processes, workers.celery;"
+        f"print(*sorted({burdens!r} & sys.modules.keys()))"
     )
     run = subprocess.run([sys.executable, "-c", look], cwd=ROOT, capture_output=True, text=True, check=True)
     assert run.stdout.split() == []

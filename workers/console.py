@@ -3,7 +3,6 @@
 It lives here because arrows point down: a command that starts workers knows them.
 """
 
-import os
 import signal
 import threading
 from typing import Annotated
@@ -33,8 +32,7 @@ from mailer.cli import (
     timeline,
     topics,
 )
-from mailer.wake import Queue
-from workers import logs
+from workers import logs, process_commands
 
 app = typer.Typer(
     help="Statement alerts, symposium reminders and campaigns: each to everyone, once.",
@@ -125,50 +123,5 @@ def serve() -> None:
         terminal.fail(str(problem))
 
 
-@app.command()
-@terminal.command
-def web() -> None:
-    """Run the web app alone, for installations of several processes."""
-    from workers import processes
-
-    processes.web()
-
-
-@app.command()
-@terminal.command
-def worker(
-    queues: Annotated[str, typer.Option(help="Comma-separated: send, plan, sweep.")] = "send,plan,sweep",
-) -> None:
-    """Run a worker on these queues, for installations of several processes."""
-    from workers import processes
-
-    try:
-        chosen = frozenset(Queue(part.strip()) for part in queues.split(","))
-    except ValueError:
-        terminal.fail(f'"{queues}" names a queue that does not exist. There are: send, plan, sweep.')
-    processes.worker(chosen)
-
-
-@app.command()
-@terminal.command
-def beat() -> None:
-    """Run the beat, which says when to look for due work."""
-    from workers import processes
-
-    processes.beat()
-
-
-@app.command()
-@terminal.command
-def inbound() -> None:
-    """Run the door for returned mail and mailto unsubscribes."""
-    from workers import processes
-
-    processes.inbound()
-
-
-def main() -> None:
-    """Entry point of the `mailer` command."""
-    # Secrets may be in our environment; a child process or a crash report must not inherit a core of them.
-    os.umask(0o077)
-    app()
+for run in process_commands.COMMANDS:
+    app.command()(run)

@@ -11,7 +11,7 @@ from mailer.cli.symposia import Preview, Which
 from mailer.cli.timeline import show_preview
 from mailer.db.programme import Symposium
 from mailer.services.programme import symposia
-from mailer.services.registration import setting
+from mailer.services.registration import asking, setting
 from mailer.services.registration.questions import Question
 from mailer.services.registration.setting import Facts, Set, Window
 from mailer.vocabulary import QuestionKind
@@ -158,7 +158,7 @@ def put(
     asked = Question(key=key, kind=kind, labels=labels, required=required, choices=tuple(choice or ()))
     with terminal.house().database.write() as session:
         one = symposia.find(session, which)
-        is_new = setting.put_question(session, one, asked, actor=terminal.actor(), now=terminal.now())
+        is_new = asking.put_question(session, one, asked, actor=terminal.actor(), now=terminal.now())
     terminal.say(f'The question "{key}" is {"on the form" if is_new else "changed"}.')
 
 
@@ -175,5 +175,5 @@ def drop(which: Which, key: Annotated[str, typer.Argument(help="The question's k
     """Take a question off the form."""
     with terminal.house().database.write() as session:
         one = symposia.find(session, which)
-        setting.drop_question(session, one, key, actor=terminal.actor(), now=terminal.now())
+        asking.drop_question(session, one, key, actor=terminal.actor(), now=terminal.now())
     terminal.say(f'The question "{key}" is off the form.')

@@ -112,6 +112,8 @@ class Mailing(Base):
 
 
 _embargoed = Mailing.embargo_at.is_not(None)
+_of_one = Mailing.registration_id.is_not(None)  # a mail to one attendee: most mailings are none
+Index("ix_mailings_registration", Mailing.registration_id, postgresql_where=_of_one, sqlite_where=_of_one)
 Index("ix_mailings_embargo", Mailing.embargo_at, postgresql_where=_embargoed, sqlite_where=_embargoed)
 
 

@@ -257,6 +257,7 @@ class Registration(Base):
     __table_args__ = (
         UniqueConstraint("symposium_id", "subscriber_id"),
         Index("ix_registrations_symposium_state", "symposium_id", "state"),
+        Index("ix_registrations_subscriber", "subscriber_id"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)

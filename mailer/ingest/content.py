@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 
+from mailer.ingest.alternates import alternates
 from mailer.ingest.decode import decode
 from mailer.ingest.draft import PageDraft
 from mailer.ingest.errors import PageError
@@ -114,6 +115,10 @@ def _page(
     if not looks_like_html(text):
         return page
     events, unread = read_linked_events(text, base_url=source if "://" in source else None, zone=zone)
+    if not (events or unread or page.statements or page.symposia):
+        named = alternates(text, source if "://" in source else None)
+        notes = (f"The page names a feed or calendar of its own: {' '.join(named)}",) if named else ()
+        return replace(page, notes=(*page.notes, *notes))
     if not events and not unread:
         return page
     symposia = merge(page.symposia, events)

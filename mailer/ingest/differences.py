@@ -5,13 +5,12 @@ nothing. What did not change at its source says nothing new. What is gone is tol
 nothing; a fetch that lost most of what was there is not believed at all.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from mailer.ingest.draft import PageDraft, StatementDraft, SymposiumDraft
+from mailer.ingest.item_keys import by_key, digest_of
 from mailer.ingest.likely import (
     EditedStatement,
     KnownStatement,
@@ -30,7 +29,6 @@ OLD_DAYS = 30  # a statement of longer ago is history: nobody should be alerted 
 FORGOTTEN_DAYS = 14  # a symposium over for longer does not move: one of its title ahead is another
 MOST_NEW = 5  # statements new at once; more is a feed that changed its keys
 _FEEDS = frozenset((SourceKind.FEED, SourceKind.JSON_FEED))
-_KEY_LETTERS = 290
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +90,7 @@ class Differences:
 
 def differences(page: PageDraft, before: Before) -> Differences:
     """Hold a fetch against what is known."""
-    drafts = _by_key(page)
+    drafts = by_key(page)
     old = {item.key: item for item in before.items}
     digests = {key: digest_of(draft) for key, draft in drafts.items()}
     unchanged = [key for key in drafts if key in old and not _says_more(drafts[key], digests[key], old[key])]
@@ -120,41 +118,6 @@ def known_id(found: Found) -> int | None:
     """The symposium that an item is about, if it is known."""
     known = getattr(found.verdict, "known", None)
     return known.id if isinstance(known, Known) else None
-
-
-def digest_of(draft: StatementDraft | SymposiumDraft) -> str:
-    """Return a hash of an item's facts: not of its place in the list, nor of a feed's own dates."""
-    facts: list[object]
-    if isinstance(draft, StatementDraft):
-        dated = draft.sources.get("published_on") is FieldSource.EXPLICIT
-        facts = [draft.title, draft.published_on.isoformat() if dated else None, draft.body, draft.url]
-    else:
-        when = [str(each) for each in (draft.day, draft.month, draft.time, draft.zone, draft.precision)]
-        more = [draft.minutes, draft.place, draft.cancelled, draft.register_url, draft.held]
-        facts = [draft.title, when, more]
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
-
-
-def _by_key(page: PageDraft) -> dict[str, StatementDraft | SymposiumDraft]:
-    """Every item once, in an order that is its own."""
-    groups: dict[str, dict[str, StatementDraft | SymposiumDraft]] = {}
-    for statement in page.statements:
-        groups.setdefault(f"post:{statement.uid or statement.key}", {})[digest_of(statement)] = statement
-    for event in page.symposia:
-        groups.setdefault(f"event:{event.key}", {})[digest_of(event)] = event
-    drafts: dict[str, StatementDraft | SymposiumDraft] = {}
-    for name, group in sorted(groups.items()):
-        for digest, draft in sorted(group.items()):
-            alone = len(group) == 1
-            day = draft.day.isoformat() if isinstance(draft, SymposiumDraft) and draft.day else digest[:12]
-            drafts.setdefault(_short(name if alone else f"{name}:{day}"), draft)
-    return drafts
-
-
-def _short(key: str) -> str:
-    if len(key) <= _KEY_LETTERS:
-        return key
-    return f"{key[: _KEY_LETTERS - 33]}-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
 
 
 def _says_more(draft: StatementDraft | SymposiumDraft, digest: str, item: Remembered) -> bool:

@@ -9,9 +9,11 @@ import pytest
 from bench import document, roundtrip
 from bench.accounting import TICKS, cpu_of, parse_machine, parse_stat, parse_status
 from bench.corridor import Run
+from bench.embargo import Opening
 from bench.fast_sink import Conversation, Sink
 from bench.figures import median, percentile, ratio, rounded, shown, table
 from bench.people import domain_for
+from bench.report import embargo_figures
 from bench.sinks import counted, fast_sink, proxy
 from bench.stages import CLAIM, COMPOSE, JOURNAL, OTHER, SETTLE, SMTP, stage_of
 
@@ -160,6 +162,26 @@ def test_the_sink_counts_right_however_the_bytes_are_cut(piece: int) -> None:
     assert (sink.count.mails, sink.count.twice, sink.count.bdat) == (4, 1, 2)
     assert sink.count.octets == 30 + 7 + 5
     assert answers.count(b"taken\r\n") == 5  # four mails and a chunk
+
+
+@pytest.mark.parametrize(("ahead", "early"), [(-3600, 0), (3600, 6)])
+def test_the_sink_tells_what_came_before_a_moment(ahead: int, early: int) -> None:
+    mails = b"".join(_ENVELOPE % number + b"BDAT 2 LAST\r\nde" for number in (1, 2, 3))
+    before = time.time()
+    sink, _ = _said(b"XBENCH UNTIL %f\r\n" % (before + ahead) + mails, 7)
+    assert (sink.count.mails, sink.count.early) == (3, early)  # three envelopes and three mails
+    assert before <= sink.count.envelope_at <= sink.count.first_at
+
+
+def test_of_several_embargoes_the_latest_first_mail_counts() -> None:
+    def opened(first: float, early: int) -> Opening:
+        return Opening(mails=9, first_envelope=first - 0.001, first_mail=first, last_mail=1.0, early=early)
+
+    figures = embargo_figures([opened(0.02, 0), opened(0.08, 2), opened(0.03, 0)])
+    assert figures["embargo_first_ms"] == pytest.approx(80)
+    assert figures["embargo_envelope_earliest_ms"] == pytest.approx(19)
+    assert (figures["embargo_early"], figures["embargo_armed"]) == (2, 9)
+    assert embargo_figures([]) == {}
 
 
 def test_the_proxy_adds_its_delay_and_keeps_the_order() -> None:

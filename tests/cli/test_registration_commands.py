@@ -71,6 +71,7 @@ def test_a_list_is_shown_first_and_people_are_told_by_number(run: Run, slug: str
     put = ("symposium", "question", "put", slug, "diet")
     assert run(*put, "--label", "en=Diet?", "--kind", "choice", "--choice", "none").returncode == 0
     refused(run(*put, "--label", "Diet?"), "language=words")
+    refused(run(*put, "--label", "klingon=Diet?"), "klingon")
     run("symposium", "set", slug, "--capacity", "1")
     sheet = tmp_path / "list.csv"
     sheet.write_text("email,diet\nanna@example.org,none\nboris@example.org,\nclara@example.org,fish\n")

@@ -166,6 +166,19 @@ def test_text_and_data_that_differ_are_held_with_both(start: str) -> None:
     assert page.questions == (one.held,)
 
 
+def test_a_page_without_anything_names_its_feed() -> None:
+    links = (
+        '<link rel="alternate" type="application/rss+xml" href="/feed/">'
+        '<link rel="alternate" type="text/html" hreflang="hy" href="/hy/">'
+        '<link rel="Alternate" type="text/calendar; charset=utf-8" href="https://www.example.org/?ical=1">'
+        '<link rel="alternate" type="application/rss+xml" href="javascript:x">'
+    )
+    page = read(f"<html><head>{links}</head><body><p>Drawn by a script</p></body></html>".encode())
+    (note,) = page.notes
+    assert note.endswith(" https://www.example.org/feed/ https://www.example.org/?ical=1")
+    assert page.questions
+
+
 def test_a_programme_in_a_post_is_no_part_of_the_statement() -> None:
     lines = "\n\n".join(f"Friday, September {day}, 2024, 12noon ET, “Title {day}”" for day in (20, 27))
     feed = {

@@ -109,8 +109,8 @@ def test_an_installed_mailer_works_outside_the_checkout(tmp_path: Path) -> None:
     subprocess.run([*pip, "install", "--no-deps", "--target", str(installed), str(wheel)], check=True)
     environment = {**os.environ, "PYTHONPATH": str(installed), "MAILER_DATA": str(tmp_path / "data")}
     code = (
-        "import mailer, workers.console; "
-        f"assert mailer.__file__.startswith({str(installed)!r}); workers.console.main()"
+        "import mailer, workers.entry; "
+        f"assert mailer.__file__.startswith({str(installed)!r}); workers.entry.main()"
     )
     for words in (
         ["migrate"],

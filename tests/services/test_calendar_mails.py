@@ -238,8 +238,10 @@ def test_a_day_that_is_withdrawn_takes_its_entry_back_and_a_new_one_brings_it_ag
     join(house, hands, symposium)
     hands.work()
     move(house, hands, symposium, MONTH)
+    hands.now += PAUSE
     hands.work()
     move(house, hands, symposium, noon(date(2024, 3, 1)))
+    hands.now += PAUSE
     hands.work()
     sent, back, again = (
         event_of(taken, method)
@@ -249,7 +251,7 @@ def test_a_day_that_is_withdrawn_takes_its_entry_back_and_a_new_one_brings_it_ag
     assert (back.starts, back.ends, back.status) == (sent.starts, sent.ends, "CANCELLED")
     assert sent.sequence < back.sequence < again.sequence
     text = server.mails[1].message.get_body(("plain",)).get_content()  # type: ignore[union-attr]
-    assert "If it still stands in your calendar, please remove it there." in " ".join(text.split())
+    assert "If the old date still stands in your calendar, please remove it there." in " ".join(text.split())
     assert ".ics" not in text
 
 
@@ -261,6 +263,7 @@ def test_called_off_without_a_day_takes_back_only_what_was_sent(
     hands.work()
     move(house, hands, symposium, MONTH)
     if told:
+        hands.now += PAUSE
         hands.work()
     server.mails.clear()
     call_off(house, hands, symposium)

@@ -17,8 +17,9 @@ from mailer.services.audience import preferences
 from mailer.services.audience.unsubscribe import leave, undo
 from mailer.services.desk import mailings
 from mailer.services.house import House
-from mailer.services.programme import digests, statements
+from mailer.services.programme import digests, embargo, review, statements
 from mailer.services.programme.digests import Turn, newest_turn
+from mailer.services.sending.embargo_time import at_instant
 from mailer.services.sending.expand import expand_mailing
 from mailer.vocabulary import (
     ConsentSource,
@@ -29,6 +30,7 @@ from mailer.vocabulary import (
     SubscriptionState,
 )
 from tests.services.conftest import Hands
+from tests.services.test_corrections import correct, retract
 from tests.smtp_server import MailServer
 
 Subscribe = Callable[..., int]
@@ -356,6 +358,63 @@ def test_an_alert_that_staff_hold_back_is_held_back_in_digests_too(
         hands.now += DAY
         assert turn(house, hands) == 1
         assert len(told(server, "daily@example.org")) == 1
+
+
+def test_what_is_under_embargo_is_owed_from_its_moment_on(
+    house: House, server: MailServer, hands: Hands, reader: Callable[..., int], statement: int
+) -> None:
+    reader("daily@example.org", Frequency.DAILY)
+    opens = datetime(2024, 2, 2, 13, 30, tzinfo=UTC)  # half an hour after the digest of that day
+    with house.database.write() as session:
+        found = session.get_one(Statement, statement)
+        review.ask(session, found, actor="anna", now=hands.now)
+        review.approve(session, found, actor="ben", now=hands.now)
+        embargo.schedule(session, house, found, at_instant(opens, NEW_YORK), actor="anna", now=hands.now)
+    hands.work()
+    assert owed(house) == 1
+    hands.now = opens - timedelta(minutes=30)
+    assert turn(house, hands) == 0
+    hands.now = opens
+    assert turn(house, hands) == 0
+    hands.now = opens - timedelta(minutes=30) + DAY
+    assert turn(house, hands) == 1
+    assert "A statement on prisoners of war" in text_of(server, "daily@example.org")
+
+
+def owed(house: House) -> int:
+    with house.database.read() as session:
+        return session.scalar(select(func.count()).where(DigestItem.delivery_id.is_(None))) or 0
+
+
+def test_a_digests_reader_is_told_of_a_correction_and_of_a_retraction(
+    house: House, server: MailServer, hands: Hands, reader: Callable[..., int], statement: int
+) -> None:
+    reader("daily@example.org", Frequency.DAILY)
+    reader("weekly@example.org", Frequency.WEEKLY)
+    with house.database.write() as session:
+        statements.publish(session, house, session.get_one(Statement, statement), actor="test", now=hands.now)
+    hands.work()
+    hands.now += DAY
+    assert turn(house, hands) == 1
+    digest = server.mails[-1].message["Message-ID"]
+
+    correct(house, statement, hands.now)
+    while hands.work():
+        pass
+    (mail,) = server.mails[1:]
+    assert mail.recipient == "daily@example.org"
+    assert str(mail.message["Subject"]).startswith("Correction:")
+    assert mail.message["In-Reply-To"] == digest
+    hands.now = datetime(2024, 2, 5, 13, 0, tzinfo=UTC)
+    assert turn(house, hands) == 1
+    assert "Second thoughts about it" in text_of(server, "weekly@example.org")
+
+    retract(house, statement, hands.now)
+    while hands.work():
+        pass
+    retracted = server.mails[3:]
+    assert {str(mail.message["Subject"]).partition(":")[0] for mail in retracted} == {"Retraction"}
+    assert sorted(mail.recipient for mail in retracted) == ["daily@example.org", "weekly@example.org"]
 
 
 def test_readers_of_the_same_statements_share_a_form_and_others_have_their_own(

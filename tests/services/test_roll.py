@@ -13,7 +13,7 @@ from mailer.ingest.people import read_people
 from mailer.messages.when import UnknownZone
 from mailer.services.house import House
 from mailer.services.programme.symposia import SymposiumRefusal
-from mailer.services.registration import details, roll, setting
+from mailer.services.registration import asking, details, roll, setting
 from mailer.services.registration.questions import Question
 from mailer.services.registration.roll import UNSAID, Marked, Rolled
 from mailer.services.registration.setting import Facts, Window
@@ -52,7 +52,7 @@ def ask_diet(house: House, hands: Hands, symposium: int, *choices: str) -> None:
     question = Question(key="diet", kind=QuestionKind.CHOICE, labels={"en": "Diet"}, choices=choices)
     with house.database.write() as session:
         found = session.get_one(Symposium, symposium)
-        setting.put_question(session, found, question, actor="test", now=hands.now)
+        asking.put_question(session, found, question, actor="test", now=hands.now)
 
 
 def count(house: House, what: type[Registration] | type[Subscriber] | type[Mailing]) -> int:

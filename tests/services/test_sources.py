@@ -363,6 +363,50 @@ def test_a_lower_source_only_proposes_and_says_what_outranks_it(
     assert count(house, Symposium) == 2
 
 
+def test_two_sources_that_disagree_do_not_argue_for_ever(
+    house: House, server: WebServer, watch: Callable[..., Watch]
+) -> None:
+    server.pages["/p"] = page(line(4, "Talk about law"), line(11, "Talk about aid"))
+    server.pages["/c.ics"] = calendar(event("1", "Talk about law", "20241004T130000"))
+    one, other = watch("/p"), watch("/c.ics")
+    assert one.taken().drafts == 2
+    assert other.taken() == Taken(first=True, proposals=1)
+    (proposal,) = waiting(house)
+    assert (proposal.changes, proposal.note) == ({"time": ["12:00:00", "13:00:00"]}, "")
+    with house.database.write() as session:
+        proposals.accept(session, house, proposals.find(session, proposal.id), actor="t", now=NOON)
+    assert (one.taken().proposals, other.taken().proposals) == (0, 0)
+    assert waiting(house) == []
+
+
+def test_next_year_s_date_of_a_title_is_another_symposium(
+    house: House, server: WebServer, watch: Callable[..., Watch]
+) -> None:
+    server.pages["/p"] = page(line(4, "Annual talk"), line(11, "Another talk"))
+    one = watch("/p")
+    assert one.taken().drafts == 2
+    year = timedelta(days=365)
+    server.pages["/p"] = page(
+        "Friday, October 3, 2025, 12noon ET, “Annual talk”",
+        "Friday, October 10, 2025, 12noon ET, “Third talk”",
+    )
+    assert one.taken(NOON + year) == Taken(drafts=2)
+    assert waiting(house) == []
+
+
+def test_a_repeated_event_brings_its_next_dates_and_moves_none(
+    house: House, server: WebServer, watch: Callable[..., Watch]
+) -> None:
+    circle = event("1", "Reading circle", "20240105T120000", "RRULE:FREQ=MONTHLY;BYDAY=1FR")
+    server.pages["/c.ics"] = calendar(circle)
+    one = watch("/c.ics")
+    assert one.taken().drafts == 12
+    later = NOON + timedelta(days=40)
+    assert one.taken(later) == Taken(drafts=2, unchanged=10)
+    assert waiting(house) == []
+    assert count(house, Symposium) == 14
+
+
 def test_only_what_changed_is_fetched_again(server: WebServer, watch: Callable[..., Watch]) -> None:
     def tagged(tag: str, body: Reply) -> Callable[[object], Reply]:
         def answer(headers: object) -> Reply:
@@ -412,7 +456,12 @@ def test_robots_are_asked_once_a_day_and_kept_to(
     assert "robots.txt" in other.check().trouble
     assert server.paths() == ["/robots.txt", "/feed", "/feed"]
     server.pages["/robots.txt"] = Reply(b"User-agent: mailer\nDisallow:\n")
-    assert other.check(NOON + 25 * HOUR).trouble == ""
+    check_due(house, NOON + 2 * HOUR, web=server.web, most=1)
+    assert server.paths().count("/robots.txt") == 1
+    assert other.check(NOON + 3 * HOUR).trouble == ""
+    assert server.paths().count("/robots.txt") == 2
+    one.taken(NOON + 28 * HOUR)
+    assert server.paths().count("/robots.txt") == 3
     assert count_robots(house) == 1
 
 
@@ -462,7 +511,9 @@ def test_a_redirect_to_its_own_www_is_followed_and_a_private_address_refused(
     assert one.taken().seen == 1
     with house.database.write() as session:
         session.get_one(Source, one.id).url = f"http://elsewhere.example:{server.port}/feed"
-    assert "not public" in one.check(NOON + HOUR).trouble or "robots" in one.check(NOON + HOUR).trouble
+    asked = len(server.requests)
+    assert "robots.txt cannot be fetched" in one.check(NOON + HOUR).trouble
+    assert len(server.requests) == asked
 
 
 def test_failures_wait_longer_and_longer_and_are_told(

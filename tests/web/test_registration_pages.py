@@ -94,7 +94,19 @@ def test_a_form_takes_no_place_until_the_mail_is_answered(
     assert states(house, "new@example.org") == {"restorative": RegistrationState.PENDING}
 
     assert "Nune" in words(visitor.get(path, headers={"accept-language": "en"}))
-    assert visitor.press(path, path).headers["location"] == path
+    shown = visitor.see(path).css_first("input[name=shown]").attributes["value"]
+    for _ in range(3):  # whoever presses it again changes nothing
+        answer = visitor.post(path, data={"shown": shown, "dates": ["restorative", "no-such-date"]})
+        assert answer.headers["location"] == path
+    with house.database.read() as session:
+        person = people.find(session, house, "new@example.org")
+        assert person is not None
+        confirmations = Mailing.key.like("registration:%:confirmation:%")
+        theirs = select(Registration.id).where(Registration.subscriber_id == person.id)
+        assert (
+            session.scalar(select(func.count()).where(confirmations, Mailing.registration_id.in_(theirs)))
+            == 1
+        )
     assert visitor.press(f"/attend/{scene.attend}", f"/attend/{scene.attend}").status_code == 303
     assert states(house, "new@example.org") == {"restorative": RegistrationState.CONFIRMED}
     assert "You are registered." in words(visitor.get(f"{path}?lang=en"))

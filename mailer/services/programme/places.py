@@ -126,6 +126,7 @@ def _was_invited(session: Session, registration: Registration) -> bool:
             select(Delivery.id)
             .join(Mailing, Mailing.id == Delivery.mailing_id)
             .where(
+                Delivery.subscriber_id == registration.subscriber_id,
                 Delivery.registration_id == registration.id,
                 Delivery.state.in_(_PERHAPS),
                 Mailing.kind.in_(with_calendar),

@@ -11,6 +11,7 @@ from enum import StrEnum
 from unicodedata import category
 
 from mailer.db.base import JsonObject
+from mailer.messages.catalogues import UnknownLanguage, direction
 from mailer.services.programme.symposia import SymposiumRefusal
 from mailer.vocabulary import QuestionKind
 
@@ -44,13 +45,15 @@ class Question:
     required: bool = False
     choices: tuple[str, ...] = ()
 
-    def said_in(self, language: str) -> str:
-        """The label in the language, else in English, else in whatever there is."""
-        return (
-            self.labels.get(language)
-            or self.labels.get(FALLBACK_LANGUAGE)
-            or next(iter(self.labels.values()))
+    def language_for(self, language: str) -> str:
+        """The language the label is had in: the one asked for, else English, else whatever there is."""
+        return next(
+            (one for one in (language, FALLBACK_LANGUAGE) if one in self.labels), next(iter(self.labels))
         )
+
+    def said_in(self, language: str) -> str:
+        """The label in that language."""
+        return self.labels[self.language_for(language)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +100,8 @@ def checked(question: Question) -> Question:
         )
     if not question.labels or any(not label.strip() for label in question.labels.values()):
         raise SymposiumRefusal('A question needs its words: --label "en=Will you eat with us?"')
+    for language in question.labels:
+        _refuse_unknown(language)
     texts = (*question.labels.values(), *question.choices)
     if any(len(text) > LONGEST_LABEL or _is_unprintable(text, lines=False) for text in texts):
         raise SymposiumRefusal(
@@ -109,6 +114,15 @@ def checked(question: Question) -> Question:
     if len(set(question.choices)) != len(question.choices) or len(question.choices) > MOST_CHOICES:
         raise SymposiumRefusal(f"Give at most {MOST_CHOICES} choices, each of them once.")
     return question
+
+
+def _refuse_unknown(language: str) -> None:
+    try:
+        direction(language)
+    except UnknownLanguage:
+        raise SymposiumRefusal(
+            f'"{language[:20]}" is no language that is known. Before the = stands a tag such as en or hy.'
+        ) from None
 
 
 def check(questions: Iterable[Question], given: Mapping[str, str]) -> Answered:

@@ -6,27 +6,19 @@ brought back by it.
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
-from typing import Any
 
-from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from mailer.addresses import AddressError, wire_address
 from mailer.db.dialect import insert
 from mailer.db.doors import SignUp
 from mailer.db.programme import Registration, Symposium
-from mailer.ingest.people import LONGEST_ADDRESS, MOST_LANGUAGES, language_tag
-from mailer.messages.when import is_zone
 from mailer.services.house import House
 from mailer.services.programme import places
 from mailer.services.programme.register import (
     HELD,
-    Attendee,
     person_of,
     refuse_unless_open,
     registration_of,
@@ -36,48 +28,9 @@ from mailer.services.programme.symposia import SymposiumRefusal, lock
 from mailer.services.registration import details
 from mailer.services.registration.api_tokens import Bearer
 from mailer.services.registration.details import Details
-from mailer.services.registration.questions import check, read_questions, text_problem
-from mailer.services.registration.request import LONGEST_NAME
+from mailer.services.registration.payload import Payload, Refused, SignUpRefusal, invalid
+from mailer.services.registration.questions import check, read_questions
 from mailer.vocabulary import RegistrationState, SymposiumState
-
-LONGEST_ID = 200  # characters of a tool's own id
-FIELDS = frozenset(
-    {"symposium", "id", "email", "name", "languages", "zone", "access_needs", "answers", "send_confirmation"}
-)
-
-
-class Refused(StrEnum):
-    """Why a sign-up is not taken; programs tell them apart by this word."""
-
-    INVALID = "invalid"
-    UNKNOWN_SYMPOSIUM = "unknown_symposium"
-    NOT_OPEN = "not_open"
-    FULL = "full"
-    WITHDRAWN = "withdrawn"
-    OTHER_CONTENT = "other_content"
-
-
-class SignUpRefusal(Exception):
-    """A sign-up is not taken: a word for programs, a sentence for people, and the field that is at fault.
-
-    The sentence never repeats what was sent.
-    """
-
-    def __init__(self, why: Refused, sentence: str, at: str | None = None) -> None:
-        super().__init__(sentence)
-        self.why, self.sentence, self.at = why, sentence, at
-
-
-@dataclass(frozen=True, kw_only=True)
-class Payload:
-    """One sign-up, read and checked as far as it can be without the database."""
-
-    symposium: str
-    id: str = field(repr=False)
-    attendee: Attendee = field(repr=False)
-    access: str | None = field(default=None, repr=False)
-    answers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    send_confirmation: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,31 +40,6 @@ class Taken:
     registration_id: int | None
     state: RegistrationState | None
     repeated: bool
-
-
-def read_payload(data: Any) -> Payload:
-    """The payload of a JSON document. Raises SignUpRefusal that names the field."""
-    if not isinstance(data, dict):
-        raise _invalid("Send one JSON object.")
-    if set(data) - FIELDS:
-        raise _invalid(f"A field is unknown. Known fields: {', '.join(sorted(FIELDS))}.")
-    symposium, own_id = _string(data, "symposium", 128), _string(data, "id", LONGEST_ID)
-    name, zone = _optional(data, "name", LONGEST_NAME), _optional(data, "zone", 64)
-    if zone is not None and not is_zone(zone):
-        raise _invalid("Write the zone as the IANA does, such as Asia/Yerevan.", "zone")
-    send = data.get("send_confirmation", False)
-    if not isinstance(send, bool):
-        raise _invalid("Write true or false.", "send_confirmation")
-    address = _address(_string(data, "email", LONGEST_ADDRESS))
-    name = " ".join(name.split()) if name else None
-    return Payload(
-        symposium=symposium,
-        id=own_id,
-        attendee=Attendee(address=address, name=name, languages=_languages(data), zone=zone),
-        access=_optional(data, "access_needs", None),
-        answers=_answers(data),
-        send_confirmation=send,
-    )
 
 
 def take(session: Session, house: House, bearer: Bearer, payload: Payload, now: datetime) -> Taken:
@@ -175,7 +103,7 @@ def _register(
     answered = check(read_questions(symposium.form_fields), payload.answers)
     if answered.problems:
         key, why = next(iter(answered.problems.items()))
-        raise _invalid(f"The answer to this question is {why.value.replace('_', ' ')}.", f"answers.{key}")
+        raise invalid(f"The answer to this question is {why.value.replace('_', ' ')}.", f"answers.{key}")
     person = person_of(session, house, payload.attendee, now)
     registration = registration_of(session, symposium, person, now)
     if registration.state in HELD:
@@ -204,55 +132,3 @@ def _content_hash(house: House, payload: Payload) -> bytes:
         payload.send_confirmation,
     ]
     return house.vault.hidden_index("sign-up-content", json.dumps(told, ensure_ascii=False))
-
-
-def _invalid(sentence: str, at: str | None = None) -> SignUpRefusal:
-    return SignUpRefusal(Refused.INVALID, sentence, at)
-
-
-def _string(data: Mapping[str, Any], name: str, longest: int) -> str:
-    found = _optional(data, name, longest)
-    if found is None:
-        raise _invalid("This field is needed.", name)
-    return found
-
-
-def _optional(data: Mapping[str, Any], name: str, longest: int | None) -> str | None:
-    found = data.get(name)
-    if found is None:
-        return None
-    if not isinstance(found, str):
-        raise _invalid("Write a text in quotation marks.", name)
-    found = found.strip()
-    if (longest is not None and len(found) > longest) or (found and text_problem(found)):
-        raise _invalid("This text is too long or holds control characters.", name)
-    return found or None
-
-
-def _address(text: str) -> str:
-    try:
-        address = wire_address(text)
-        validate_email(address, check_deliverability=False, allow_smtputf8=True, test_environment=True)
-    except (AddressError, EmailNotValidError):
-        raise _invalid("This is not an e-mail address that can be mailed to.", "email") from None
-    return address
-
-
-def _languages(data: Mapping[str, Any]) -> tuple[str, ...]:
-    found = data.get("languages") or []
-    if not isinstance(found, list) or len(found) > MOST_LANGUAGES:
-        raise _invalid(f'Write a list of at most {MOST_LANGUAGES} tags: ["hy", "en"].', "languages")
-    tags = [language_tag(one) if isinstance(one, str) else None for one in found]
-    if None in tags:
-        raise _invalid("A language is unknown. Write tags such as en, hy or pt-BR.", "languages")
-    return tuple(dict.fromkeys(tag for tag in tags if tag is not None))
-
-
-def _answers(data: Mapping[str, Any]) -> Mapping[str, str]:
-    found = data.get("answers") or {}
-    if not isinstance(found, dict) or not all(isinstance(one, str | bool) for one in found.values()):
-        raise _invalid('Write an object of texts, or true and false: {"diet": "none"}.', "answers")
-    return {
-        str(key): ("yes" if value else "no") if isinstance(value, bool) else value
-        for key, value in found.items()
-    }

@@ -1,7 +1,7 @@
 """Checks of the flow: whatever should move moves, and who should be alive is.
 
-A lane or relay that rests, a spent allowance, a pause or the kill switch explain
-standing still; each of them tells its own story elsewhere.
+A lane or relay that rests, a spent allowance, a pause, a held embargo or the kill switch
+explain standing still; each of them tells its own story elsewhere.
 """
 
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from sqlalchemy import exists, func, select
 
+from mailer.db.embargoes import Embargo
 from mailer.db.lanes import Lane
 from mailer.db.mailings import BULK_RANK, WAITING, Claim, Delivery, Mailing
 from mailer.db.outbox import CLAIMABLE
@@ -23,7 +24,17 @@ from mailer.vocabulary import DeliveryState, MailingState
 
 OVERDUE = timedelta(minutes=15)
 GRACE = timedelta(minutes=2)  # to get going after a rest, a pause or the kill switch
-LET_GO = frozenset({"sending-allowed", "mailing-resumed", "doubt-released", "lane-opened"})
+LET_GO = frozenset(
+    {
+        "sending-allowed",
+        "mailing-resumed",
+        "doubt-released",
+        "lane-opened",
+        "statement-approved",
+        "embargo-move-refused",
+        "embargo-drop-refused",
+    }
+)
 ENTRIES = 50  # of the audit log, the newest, in which the words above are looked for
 LAPSED = timedelta(minutes=15)  # longer than any server may think about a final dot
 STUCK = timedelta(minutes=10)
@@ -72,6 +83,7 @@ def _oldest_due(look: Look, *, bulk: bool) -> tuple[str, str] | None:
             Mailing.opens_at <= cutoff,
             Mailing.rank >= BULK_RANK if bulk else Mailing.rank < BULK_RANK,
             due.is_not(None),
+            ~exists().where(Embargo.statement_id == Mailing.statement_id, Embargo.held.is_not(None)),
         )
         .order_by(due)
         .limit(1)

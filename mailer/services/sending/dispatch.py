@@ -168,7 +168,10 @@ class Dispatcher:
         return min(wanted, self.house.settings.slice_size)
 
     def _claim(self, *, first: bool = False) -> bool:
-        """Claim a slice and offer it to the engine, `first` before what waits there; False for nothing."""
+        """Claim a slice and offer it to the engine, a small one `first` before what waits there.
+
+        False when there was nothing.
+        """
         if failpoints.armed:
             failpoints.reach(Failpoint.BEFORE_CLAIM)
         self._times.claim.start()
@@ -180,7 +183,7 @@ class Dispatcher:
                     self.house,
                     worker=self.worker,
                     now=self.clock(),
-                    limit=self._slice_size(),
+                    limit=min(SMALLEST_SLICE, self._slice_size()) if first else self._slice_size(),
                     relays=tuple(self.way_out.lanes.values()),
                     busy=self._slices.busy,
                     gate=self.gate,

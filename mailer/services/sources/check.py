@@ -90,7 +90,7 @@ def check(
         source = session.get(Source, lease.source_id)
     if source is None:
         return Checked(source_id=lease.source_id, trouble="The source was removed meanwhile.")
-    guest = Guest(house, web or Web(), now)
+    guest = Guest(house, web or Web(), now, by_hand=whole)
     answer = _answer(guest, source, web or Web(), now, whole=whole)
     delay = timedelta(seconds=min(guest.delay or 0, 86_400))
     answer = replace(answer, wait=max(answer.wait or timedelta(0), delay))

@@ -38,8 +38,9 @@ class NotPermitted(FetchError):
 class Guest:
     """Fetches one source with the house's name, within its site, as its robots.txt allows."""
 
-    def __init__(self, house: House, web: Web, now: datetime) -> None:
+    def __init__(self, house: House, web: Web, now: datetime, *, by_hand: bool = False) -> None:
         self._house, self._web, self._now = house, web, now
+        self._by_hand = by_hand  # a person waits: a refusal of earlier today is asked about once more
         self.delay: float | None = None  # seconds between visits that the site asks for
 
     def fetch(self, url: str, limits: Limits, seen: Seen) -> Fetched:
@@ -65,18 +66,20 @@ class Guest:
         return "".join(letter for letter in words if letter.isascii() and letter.isprintable())
 
     def _ask_robots(self, target: Target) -> None:
-        robots = self._robots(f"{target.scheme}://{target.host}:{target.port}", _root(target))
+        origin = f"{target.scheme}://{target.host}:{target.port}"
+        robots = self._robots(origin, _root(target))
+        if self._by_hand and robots.fetched_at < self._now and not _allows(robots, target):
+            robots = self._fresh(origin, _root(target), robots)
         if not robots.usable:
             raise NotPermitted(
                 "The site's robots.txt cannot be fetched, so nothing else is. It is tried again."
             )
-        rules = Protego.parse(robots.text)
-        if not rules.can_fetch(target.url, NAME):
+        if not _allows(robots, target):
             raise NotPermitted(
                 "The site's robots.txt asks programs not to fetch this address. Ask its owner to allow "
                 f"“{NAME}”, or save the page and read it with: mailer ingest"
             )
-        self.delay = rules.crawl_delay(NAME)
+        self.delay = Protego.parse(robots.text).crawl_delay(NAME)
 
     def _robots(self, origin: str, root: str) -> RobotsFile:
         with self._house.database.read() as session:
@@ -85,6 +88,9 @@ class Guest:
             lifetime = ROBOTS_LIFETIME if known.usable else FAILED_LIFETIME
             if self._now - known.fetched_at < lifetime:
                 return known
+        return self._fresh(origin, root, known)
+
+    def _fresh(self, origin: str, root: str, known: RobotsFile | None) -> RobotsFile:
         text = _robots_text(lambda: self._get(f"{root}/robots.txt"))
         if text is None and known is not None and known.usable:
             text = known.text  # an old word of theirs is better than none
@@ -103,6 +109,10 @@ class Guest:
             tls=limits.tls,
         )
         return fetch(url, limits=wanted, resolve=self._web.resolve, agent=self._agent).body
+
+
+def _allows(robots: RobotsFile, target: Target) -> bool:
+    return robots.usable and bool(Protego.parse(robots.text).can_fetch(target.url, NAME))
 
 
 def _robots_text(get: Callable[[], bytes]) -> str | None:

@@ -8,9 +8,10 @@ from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from mailer.services.registration import api_tokens, sign_up
+from mailer.services.registration import api_tokens, payload, sign_up
 from mailer.services.registration.api_tokens import Scope
-from mailer.services.registration.sign_up import Refused, SignUpRefusal, Taken
+from mailer.services.registration.payload import Refused, SignUpRefusal
+from mailer.services.registration.sign_up import Taken
 from mailer.web.api.answers import NO_STORE, refusal
 from mailer.web.site import Visit, Visiting
 
@@ -45,9 +46,9 @@ def _register(visit: Visit, authorization: str, body: bytes) -> Response:
     if len(body) > MOST_OCTETS:
         return refusal(413, "too_large", f"One sign-up holds at most {MOST_OCTETS // 1024} KiB.")
     try:
-        payload = sign_up.read_payload(_document(body))
+        sent = payload.read_payload(_document(body))
         with visit.house.database.write() as session:
-            taken = sign_up.take(session, visit.house, bearer, payload, visit.now)
+            taken = sign_up.take(session, visit.house, bearer, sent, visit.now)
     except SignUpRefusal as refused:
         return refusal(STATUS_OF[refused.why], refused.why.value, refused.sentence, refused.at)
     return _answer(taken)
