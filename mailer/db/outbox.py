@@ -292,8 +292,8 @@ def _has_urgent(session: Session, now: datetime) -> bool:
 
 def _of_open_mailings(due: Select[*tuple[Any, ...]], now: datetime) -> Select[*tuple[Any, ...]]:
     # The sum keeps PostgreSQL from going through a bulk mailing's million rows in search of urgent ones:
-    # these have an index of their own. Its ranks are named, or a million reminders that are far ahead would
-    # be passed by on the way to what is due of each (PostgreSQL seeks past them by itself only from 18 on).
+    # these have an index of their own. Its ranks are named, or a million reminders far ahead would be
+    # passed by on the way to what is due of each (PostgreSQL seeks past them by itself only from 18 on).
     return due.join(Mailing, Mailing.id == Delivery.mailing_id + 0).where(
         Delivery.rank < BULK_RANK,
         Delivery.rank.in_(URGENT_RANKS),

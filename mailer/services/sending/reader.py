@@ -60,9 +60,10 @@ def entry_of(
         return None
     if has_day(symposium):
         return symposium
-    if kind in ENDS_THE_ENTRY and told is not None and told.day is not None:
-        return _as_told(symposium, told)
-    return None
+    if kind not in ENDS_THE_ENTRY or told is None:
+        return None
+    entry = _as_told(symposium, told)
+    return entry if has_day(entry) else None
 
 
 def _as_told(symposium: Symposium, told: SymposiumVersion) -> Symposium:
