@@ -59,6 +59,7 @@ class Story:
         self.house, self.hands = house, Hands(house, server.url, START)
         self.server, self.number = server, number
         self.published: list[str] = []
+        self.out_for = 0  # minutes
         with house.database.write() as session:
             for address in READERS:
                 person = people.add(
@@ -123,8 +124,11 @@ class Story:
             session.execute(update(Subscriber).where(Subscriber.address_index == index).values(zone=zone))
 
     def wait(self, minutes: int, running: bool) -> None:
+        """Without a worker running: but an alert lives for three days, and no outage here is longer."""
         self.hands.now += timedelta(minutes=minutes)
-        if running:
+        self.out_for += minutes
+        if running or self.out_for > 24 * 60:
+            self.out_for = 0
             self.plan()
             self.work()
 
