@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from mailer import wake
-from mailer.db.mailings import OPEN, Campaign, Delivery, Mailing
+from mailer.db.mailings import OPEN, WAITING, Campaign, Delivery, Mailing
 from mailer.db.people import Subscriber
 from mailer.db.programme import Statement, Symposium
 from mailer.ingest.content import read_content
@@ -65,6 +65,9 @@ Thank you for reading what we write. If it is too much, the link below is all it
 Tell = Callable[[str], None]
 
 
+A_WHILE = timedelta(hours=2)  # whose turns lie so near to each other are reminded together
+
+
 class StoryFailed(Exception):
     """A step did not come to its end; the message says which and what to look at."""
 
@@ -89,7 +92,7 @@ class Story:
             ("Import subscribers", self.import_people),
             ("Publish the statement", self.publish),
             ("Register attendees", self.register),
-            ("A day before: remind", self.remind),
+            ("A week and a day before: remind", self.remind),
             ("Move the symposium by an hour", self.move),
             ("Send a campaign", self.campaign),
         )
@@ -194,18 +197,31 @@ class Story:
         return found
 
     def remind(self) -> None:
-        """Take the clock to the moment at which the reminder of one day falls due."""
+        """Take the clock through the week before the first symposium, to each reader's own turn."""
         with self.house.database.read() as session:
             symposium = session.get_one(Symposium, self.symposium)
-            rules = [rule for rule in rules_for(session, symposium) if rule.days == 1]
-            due = next((one.rest for one in outlooks(symposium, rules)), None)
-        if due is None:
-            raise StoryFailed("The symposium has no hour, so nothing can be reminded of.")
-        if self.clock() < due.due_at:
-            self.clock.travel_to(due.due_at)
-        self.tell(f"the demo's clock is set to {self.clock():%A, %B %-d, %Y, %H:%M} UTC")
-        wake.hint(Task.SWEEP)
-        self.come_to_rest()
+            rules = [rule.id for rule in rules_for(session, symposium) if rule.days]
+            if not outlooks(symposium, rules_for(session, symposium)):
+                raise StoryFailed("The symposium has no hour, so nothing can be reminded of.")
+        while (turn := self._next_turn(rules)) is not None:
+            self.clock.travel_to(max(turn + A_WHILE, self.clock()))
+            self.tell(f"the demo's clock is set to {self.clock():%A, %B %-d, %Y, %H:%M} UTC")
+            wake.hint(Task.SEND_DUE)
+            self.come_to_rest()
+
+    def _next_turn(self, rules: Sequence[int]) -> datetime | None:
+        """When the next reader is reminded by these rules: where it is night, in the morning."""
+        waiting = (
+            select(func.min(Delivery.due_at, type_=Delivery.due_at.type))
+            .join(Mailing, Mailing.id == Delivery.mailing_id)
+            .where(
+                Mailing.symposium_id == self.symposium,
+                Mailing.rule_id.in_(rules),
+                Delivery.state.in_(WAITING),
+            )
+        )
+        with self.house.database.read() as session:
+            return session.scalar(waiting)
 
     def move(self) -> None:
         """Move the symposium to an hour after its first date; told once, however often this is done."""

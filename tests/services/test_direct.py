@@ -14,7 +14,7 @@ from mailer.db.outbox import open_claim
 from mailer.db.programme import Statement
 from mailer.services.house import House
 from mailer.services.programme import statements
-from mailer.services.sending import departure
+from mailer.services.sending import open_roads
 from mailer.services.sending.compose import Composer
 from mailer.services.sending.departure import open_engine, relays_of
 from mailer.services.sending.dispatch import Dispatcher
@@ -47,7 +47,7 @@ def roads(server: MailServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[NameS
                 families=(socket.AF_INET,),
             )
 
-        monkeypatch.setattr(departure, "_roads", here)
+        monkeypatch.setattr(open_roads, "roads", here)
         yield names
 
 
