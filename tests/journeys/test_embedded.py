@@ -43,7 +43,7 @@ def test_the_demo_tells_its_story_and_a_second_time_mails_nobody(tmp_path: Path)
     alert = mailings["statement:1:alert"]
     assert alert["sent"] == alert["audience"] > 700
     assert mailings["symposium:1:reminder:1d:r1"]["sent"] == 40
-    assert mailings["symposium:1:change:s1"]["sent"] == 40
+    assert mailings["symposium:1:change:1"]["sent"] == 40
     inbox = sorted(path.name for path in (tmp_path / "demo" / "inbox").iterdir())
     assert len(inbox) == sum(mailing["sent"] for mailing in first["mailings"]) + 1  # and the test mail
 
