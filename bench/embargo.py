@@ -69,6 +69,6 @@ def _schedule(plant: Plant, moment: datetime) -> int:
         review.ask(session, found, actor="bench", now=now)
         review.approve(session, found, actor="bench", now=now)
         until = at_instant(moment, plant.house.settings.zone)
-        mailing, _ = embargo.schedule(session, plant.house, found, until, actor="bench", now=now)
+        mailing, _ = embargo.schedule(session, plant.house, found, until, actor="bench", now=now, anyway=True)
         session.flush()
         return mailing.id
