@@ -4,6 +4,8 @@ Each beats its heart, stops on SIGTERM after finishing what it has in hand, and
 keeps nothing that another process needs.
 """
 
+import contextlib
+import ctypes
 import gc
 import signal
 import sys
@@ -21,6 +23,7 @@ from workers.pulse import beating
 
 SWITCH_SECONDS = 0.001  # two threads share a sender: the database's answers must not wait 5 ms for a turn
 GC_THRESHOLDS = (50_000, 20, 100)
+M_ARENA_MAX = -8  # glibc's malloc.h
 PROXY_SECONDS = 75  # keep-alive: longer than the proxy in front waits, so that it never meets a closed door
 
 
@@ -85,6 +88,8 @@ def _end_undisturbed() -> None:
 
 def _settle_down() -> None:
     """Tune the interpreter for a process that lives long and makes many objects without cycles."""
+    with contextlib.suppress(OSError, AttributeError):  # where the C library is not glibc
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)  # one heap: two threads of Python never allocate at once
     sys.setswitchinterval(SWITCH_SECONDS)
     gc.collect()
     gc.freeze()  # what was imported is not looked at again
