@@ -25,9 +25,9 @@ def _stands(run: Run) -> None:
 
 @contextlib.contextmanager
 def _tiny_disk(folder: Path) -> Iterator[bool]:
-    """Mount 64 kB there; False where that is not allowed."""
+    """Mount 256 kB there, more than the whole journal needs; False where that is not allowed."""
     folder.mkdir(parents=True)
-    words = ["mount", "-t", "tmpfs", "-o", "size=64k,mode=0700", "drill", str(folder)]
+    words = ["mount", "-t", "tmpfs", "-o", "size=256k,mode=0700", "drill", str(folder)]
     mounted = os.geteuid() == 0 and subprocess.run(words, capture_output=True, check=False).returncode == 0
     try:
         yield mounted
