@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from protego import Protego
 
+from mailer.db.dialect import insert
 from mailer.db.sources import RobotsFile
 from mailer.ingest.errors import FetchError, ServerError
 from mailer.ingest.fetch import Fetched, Limits, Resolve, Seen, fetch
@@ -94,9 +95,11 @@ class Guest:
         text = _robots_text(lambda: self._get(f"{root}/robots.txt"))
         if text is None and known is not None and known.usable:
             text = known.text  # an old word of theirs is better than none
-        fresh = RobotsFile(origin=origin, text=text or "", usable=text is not None, fetched_at=self._now)
-        with self._house.database.write() as session:
-            return session.merge(fresh)
+        facts = {"text": text or "", "usable": text is not None, "fetched_at": self._now}
+        with self._house.database.write() as session:  # two sources of one site may be read at once
+            fresh = insert(session, RobotsFile).values(origin=origin, **facts)
+            session.execute(fresh.on_conflict_do_update(index_elements=["origin"], set_=facts))
+        return RobotsFile(origin=origin, **facts)
 
     def _get(self, url: str) -> bytes:
         limits = self._web.limits
