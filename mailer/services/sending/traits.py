@@ -1,6 +1,6 @@
 """What distinguishes the kinds of mailings on their way: one row each, the whole table on one screen."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from mailer.vocabulary import DoubtPolicy, MailingKind
@@ -27,113 +27,32 @@ NOTICES = frozenset({MailingKind.CHANGE, MailingKind.DATE_FIXED, MailingKind.POS
 _RETRY, _HOLD = DoubtPolicy.RETRY, DoubtPolicy.HOLD
 _DAY = timedelta(days=1)
 
+_ASKED_FOR = Traits(rank=0, policy=_RETRY, lifetime=_DAY, bulk=False, unsubscribe=False, auto_submitted=True)
+_OF_A_DATE = replace(_ASKED_FOR, rank=10, lifetime=3 * _DAY, calendar=True)
+_REMINDING = Traits(
+    rank=20, policy=_RETRY, lifetime=3 * _DAY, bulk=False, unsubscribe=True, auto_submitted=True
+)
+_TO_THE_LIST = Traits(
+    rank=40, policy=_HOLD, lifetime=3 * _DAY, bulk=True, unsubscribe=True, auto_submitted=False
+)
+
 TRAITS: dict[MailingKind, Traits] = {
-    MailingKind.OPT_IN: Traits(
-        rank=0, policy=_RETRY, lifetime=_DAY, bulk=False, unsubscribe=False, auto_submitted=True
-    ),
-    MailingKind.REGISTRATION_REQUEST: Traits(
-        rank=0, policy=_RETRY, lifetime=_DAY, bulk=False, unsubscribe=False, auto_submitted=True
-    ),
-    MailingKind.REGISTRATION_CONFIRMATION: Traits(
-        rank=0,
-        policy=_RETRY,
-        lifetime=_DAY,
-        bulk=False,
-        unsubscribe=False,
-        auto_submitted=True,
-        calendar=True,
-    ),
-    MailingKind.WAITING_LIST: Traits(
-        rank=0, policy=_RETRY, lifetime=_DAY, bulk=False, unsubscribe=False, auto_submitted=True
-    ),
-    MailingKind.WITHDRAWAL: Traits(
-        rank=0,
-        policy=_RETRY,
-        lifetime=3 * _DAY,
-        bulk=False,
-        unsubscribe=False,
-        auto_submitted=True,
-        calendar=True,
-    ),
-    MailingKind.CHANGE: Traits(
-        rank=10,
-        policy=_RETRY,
-        lifetime=3 * _DAY,
-        bulk=False,
-        unsubscribe=False,
-        auto_submitted=True,
-        calendar=True,
-    ),
-    MailingKind.DATE_FIXED: Traits(
-        rank=10,
-        policy=_RETRY,
-        lifetime=3 * _DAY,
-        bulk=False,
-        unsubscribe=False,
-        auto_submitted=True,
-        calendar=True,
-    ),
-    MailingKind.POSTPONED: Traits(
-        rank=10,
-        policy=_RETRY,
-        lifetime=3 * _DAY,
-        bulk=False,
-        unsubscribe=False,
-        auto_submitted=True,
-        calendar=True,
-    ),
-    MailingKind.CANCELLATION: Traits(
-        rank=10,
-        policy=_RETRY,
-        lifetime=3 * _DAY,
-        bulk=False,
-        unsubscribe=False,
-        auto_submitted=True,
-        calendar=True,
-    ),
-    MailingKind.REMINDER: Traits(
-        rank=20, policy=_RETRY, lifetime=3 * _DAY, bulk=False, unsubscribe=True, auto_submitted=True
-    ),
-    MailingKind.FOLLOW_UP: Traits(
-        rank=30, policy=_RETRY, lifetime=_DAY, bulk=False, unsubscribe=True, auto_submitted=True
-    ),
-    MailingKind.WELCOME: Traits(
-        rank=30, policy=_RETRY, lifetime=_DAY, bulk=False, unsubscribe=True, auto_submitted=True
-    ),
-    MailingKind.STATEMENT_ALERT: Traits(
-        rank=40, policy=_HOLD, lifetime=3 * _DAY, bulk=True, unsubscribe=True, auto_submitted=False
-    ),
-    MailingKind.DIGEST: Traits(
-        rank=40, policy=_HOLD, lifetime=3 * _DAY, bulk=True, unsubscribe=True, auto_submitted=False
-    ),
-    MailingKind.CORRECTION: Traits(
-        rank=40,
-        policy=_HOLD,
-        lifetime=3 * _DAY,
-        bulk=True,
-        unsubscribe=True,
-        auto_submitted=False,
-        answers=True,
-    ),
-    MailingKind.RETRACTION: Traits(
-        rank=40,
-        policy=_HOLD,
-        lifetime=3 * _DAY,
-        bulk=True,
-        unsubscribe=True,
-        auto_submitted=False,
-        answers=True,
-    ),
-    MailingKind.TRANSLATION: Traits(
-        rank=45,
-        policy=_HOLD,
-        lifetime=3 * _DAY,
-        bulk=True,
-        unsubscribe=True,
-        auto_submitted=False,
-        answers=True,
-    ),
-    MailingKind.CAMPAIGN: Traits(
-        rank=50, policy=_HOLD, lifetime=3 * _DAY, bulk=True, unsubscribe=True, auto_submitted=False
-    ),
+    MailingKind.OPT_IN: _ASKED_FOR,
+    MailingKind.REGISTRATION_REQUEST: _ASKED_FOR,
+    MailingKind.REGISTRATION_CONFIRMATION: replace(_ASKED_FOR, calendar=True),
+    MailingKind.WAITING_LIST: _ASKED_FOR,
+    MailingKind.WITHDRAWAL: replace(_OF_A_DATE, rank=0),
+    MailingKind.CHANGE: _OF_A_DATE,
+    MailingKind.DATE_FIXED: _OF_A_DATE,
+    MailingKind.POSTPONED: _OF_A_DATE,
+    MailingKind.CANCELLATION: _OF_A_DATE,
+    MailingKind.REMINDER: _REMINDING,
+    MailingKind.FOLLOW_UP: replace(_REMINDING, rank=30, lifetime=_DAY),
+    MailingKind.WELCOME: replace(_REMINDING, rank=30, lifetime=_DAY),
+    MailingKind.STATEMENT_ALERT: _TO_THE_LIST,
+    MailingKind.DIGEST: _TO_THE_LIST,
+    MailingKind.CORRECTION: replace(_TO_THE_LIST, answers=True),
+    MailingKind.RETRACTION: replace(_TO_THE_LIST, answers=True),
+    MailingKind.TRANSLATION: replace(_TO_THE_LIST, rank=45, answers=True),
+    MailingKind.CAMPAIGN: replace(_TO_THE_LIST, rank=50),
 }
