@@ -25,8 +25,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         callspec = getattr(item, "callspec", None)
         if callspec is not None and "postgresql" in callspec.params.values():
             item.add_marker(pytest.mark.postgresql)
-    # The longest files first: with two workers the last one would else run while the other has nothing to do.
-    items.sort(key=lambda item: item.get_closest_marker("journey") is None)
 
 
 @pytest.fixture
