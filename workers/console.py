@@ -32,7 +32,7 @@ from mailer.cli import (
     timeline,
     topics,
 )
-from workers import logs, process_commands
+from workers import process_commands
 
 app = typer.Typer(
     help="Statement alerts, symposium reminders and campaigns: each to everyone, once.",
@@ -71,14 +71,7 @@ app.add_typer(lanes.lane, name="lane")
 app.add_typer(database.keys, name="keys")
 
 
-@app.callback()
-def _start() -> None:
-    """Read the settings once; a wrong one ends every command with a sentence."""
-    try:
-        chosen = settings.current()
-    except settings.SettingsError as problem:
-        terminal.fail(str(problem))
-    logs.configure(chosen.log_level)
+app.callback()(terminal.command(process_commands.start))
 
 
 @app.command()
