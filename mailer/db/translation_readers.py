@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    ScalarSelect,
     Select,
     String,
     case,
@@ -28,8 +29,9 @@ from mailer.db.base import BigId, Instant
 from mailer.db.digests import DigestItem, owe_to
 from mailer.db.mailings import OPEN, Delivery, Mailing
 from mailer.db.people import Subscriber, Subscription
+from mailer.db.programme import Correction
 from mailer.db.readers import about_statement
-from mailer.vocabulary import Frequency, MailingKind, SubscriptionState
+from mailer.vocabulary import CorrectionState, Frequency, MailingKind, SubscriptionState
 
 
 def readers_of_another_language(mailing: Mailing, slot: Slot) -> Select[Any]:
@@ -105,7 +107,20 @@ def _with_another(statement_id: int, language: str) -> Select[Any]:
         select(held.c.person)
         .where(held.c.person.is_not(None))
         .group_by(held.c.person)
-        .having(in_own < in_another)
+        .having(in_own < in_another, in_own < _holds_since(statement_id, language))
+    )
+
+
+def _holds_since(statement_id: int, language: str) -> ScalarSelect[int]:
+    """The version since which the text in this language stands: no correction of another touches it."""
+    return (
+        select(func.coalesce(func.max(Correction.to_version), 1))
+        .where(
+            Correction.statement_id == statement_id,
+            Correction.state != CorrectionState.DRAFT,
+            or_(Correction.language.is_(None), Correction.language == language),
+        )
+        .scalar_subquery()
     )
 
 

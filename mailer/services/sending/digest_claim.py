@@ -17,7 +17,7 @@ from mailer.db import digest_texts, digests, texts
 from mailer.db.digest_texts import Entry, Item, Told
 from mailer.db.outbox import Candidate, Surroundings
 from mailer.db.texts import Standing
-from mailer.services.sending.texts import meets, text_or_wait
+from mailer.services.sending.texts import text_or_wait, wishes_most_for
 from mailer.vocabulary import DeliveryState, MailingKind, SkipReason
 
 LeftOut = defaultdict[tuple[DeliveryState, SkipReason], list[int]]
@@ -69,7 +69,7 @@ def answer(standing: Standing, translation: str, wished: Sequence[str]) -> Entry
         if isinstance(text, SkipReason):
             return text
         return Entry(standing.statement_id, standing.version, text.language, text.fallback, again=False)
-    if not meets(translation, wished):  # they wish for another language now
+    if not wishes_most_for(translation, wished):  # they wish for another language now
         return SkipReason.NOTHING_CHANGED
     if translation not in standing.ready:  # a correction came between
         return SkipReason.AWAITING_TRANSLATION

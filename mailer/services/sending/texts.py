@@ -74,6 +74,11 @@ def meets(language: str, wished: Sequence[str]) -> bool:
     return language in chain(wished[:1])
 
 
+def wishes_most_for(language: str, wished: Sequence[str]) -> bool:
+    """Whether a translation into the language, or into one of which it is a region, is what they wait for."""
+    return bool(wished) and f"{wished[0]}-".startswith(f"{language}-")
+
+
 def preferred(wished: Sequence[str]) -> str | None:
     """The language, without a region, that a person wishes for most."""
     return wished[0].partition("-")[0] if wished else None
@@ -221,7 +226,9 @@ def _of_correction(standing: Standing, correction: Correction) -> Answer:
 
 def _of_translation(standing: Standing, language: str, wished: Sequence[str]) -> Text | SkipReason:
     """Who has turned to another language since is not told of this one."""
-    return Text(language, standing.version, False) if meets(language, wished) else SkipReason.NOTHING_CHANGED
+    if not wishes_most_for(language, wished):
+        return SkipReason.NOTHING_CHANGED
+    return Text(language, standing.version, False)
 
 
 def text_or_wait(standing: Standing, wished: Sequence[str]) -> Text | SkipReason:
