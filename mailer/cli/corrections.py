@@ -10,7 +10,7 @@ from mailer.db.programme import Correction, Statement
 from mailer.services.desk.reasons import sentence
 from mailer.services.house import House
 from mailer.services.programme import corrections, statements
-from mailer.services.programme.corrections import Reach
+from mailer.services.programme.reach import Reach, reach
 from mailer.services.sending.split import split_announced
 from mailer.vocabulary import CorrectionKind, CorrectionState
 
@@ -30,13 +30,17 @@ def correct(
     right: Annotated[str, typer.Option(help="What is right, in a sentence.")],
     title: Annotated[str | None, typer.Option(help="The corrected title; else it stays.")] = None,
     language: Language = None,
+    only: Annotated[
+        bool,
+        typer.Option("--only", help="The mistake is in the text of --language alone; its readers are told."),
+    ] = False,
     yes: Yes = False,
 ) -> None:
     """Write a correction and show whom it would reach. Nothing leaves before it is announced."""
     body, house = files.read_text(file), terminal.house()
     with house.database.write() as session:
         found, now = statements.find(session, which), terminal.now()
-        if language is None or language == found.language:
+        if only or language is None or language == found.language:
             corrections.draft_correction(
                 session,
                 found,
@@ -46,6 +50,7 @@ def correct(
                 right=right,
                 actor=terminal.actor(),
                 now=now,
+                only=(language or found.language) if only else None,
             )
         else:
             draft = corrections.draft_of(session, found)
@@ -86,7 +91,7 @@ def _show_or_announce(house: House, which: str, *, yes: bool) -> None:
     with house.database.read() as session:
         found = statements.find(session, which)
         draft = corrections.draft_of(session, found)
-        _tell(draft, found, corrections.reach(session, draft, found, terminal.now()))
+        _tell(draft, found, reach(session, draft, found, terminal.now()))
     if yes:
         _announce(house, which)
     else:
@@ -100,7 +105,7 @@ def announce(which: Which, yes: Annotated[bool, typer.Option("--yes", help="Do n
     with house.database.read() as session:
         found = statements.find(session, which)
         draft = corrections.draft_of(session, found)
-        reached = corrections.reach(session, draft, found, terminal.now())
+        reached = reach(session, draft, found, terminal.now())
         _tell(draft, found, reached)
     if not yes:
         typer.confirm(f"Send the {draft.kind.value} to {reached.mailed:,} people?", abort=True)
@@ -123,11 +128,13 @@ def _announce(house: House, which: str) -> None:
 
 
 def _tell(draft: Correction, statement: Statement, reached: Reach) -> None:
-    words = draft.words[statement.language]
-    terminal.say(f"{draft.kind.value.capitalize()} {draft.number} of {statement.slug}")
+    first = draft.language or statement.language
+    words = draft.words[first]
+    alone = f", of its {draft.language} text alone" if draft.language else ""
+    terminal.say(f"{draft.kind.value.capitalize()} {draft.number} of {statement.slug}{alone}")
     for name, text in words.items():
         terminal.say(f"  {name}: {text}")
-    if others := sorted(set(draft.words) - {statement.language}):
+    if others := sorted(set(draft.words) - {first}):
         terminal.say(f"  also said in: {', '.join(others)}")
     terminal.say(f"{reached.mailed:,} people have the older text and get a mail about it.")
     for reason, count in sorted(reached.left_out.items()):
@@ -149,13 +156,14 @@ def list_corrections(which: Which) -> None:
             (
                 str(one.number),
                 one.kind.value,
+                one.language or "all",
                 "waits for the wire" if one.state is CorrectionState.SETTLING else one.state.value,
                 "" if one.to_version is None else f"{one.from_version} -> {one.to_version}",
                 f"{one.announced_at:%Y-%m-%d %H:%M}" if one.announced_at else "",
                 one.actor,
-                " / ".join(one.words[found.language].values()),
+                " / ".join(one.words[one.language or found.language].values()),
             )
             for one in corrections.all_of(session, found)
         ]
-    columns = ("number", "kind", "state", "version", "announced (UTC)", "by", "words")
+    columns = ("number", "kind", "texts", "state", "version", "announced (UTC)", "by", "words")
     terminal.table(f"Corrections of {which}", columns, rows)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from mailer.cli import files, terminal, undo
+from mailer.db import digest_texts
 from mailer.db import texts as texts_of
 from mailer.services.programme import statements, translations
 from mailer.services.programme.preflight import Line, preflight
@@ -109,6 +110,10 @@ def texts(which: Which) -> None:
         had = [
             (kind, str(version or ""), language or "", state, f"{count:,}")
             for kind, version, language, state, count in texts_of.who_has_what(session, found.id)
+        ]
+        had += [
+            ("digest", str(version or ""), language or "", state, f"{count:,}")
+            for version, language, state, count in digest_texts.who_has_what(session, found.id)
         ]
         waiting, version = translations.waiting(session, found), found.version
     terminal.table(f"Texts of version {version}", ("language", "state", "newest", "its readers"), languages)

@@ -5,7 +5,6 @@ An item is owed until a digest's delivery takes it. Who is written to at once an
 there and then, so that a later change of mind neither loses a statement nor repeats one.
 """
 
-from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,19 +21,19 @@ from sqlalchemy import (
     cast,
     delete,
     exists,
+    false,
     func,
     literal,
     null,
     select,
     update,
 )
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
-from mailer.db import texts
 from mailer.db.audience import Slot, rows, subscribers_of_topic
 from mailer.db.base import Base, BigId, Instant
 from mailer.db.dialect import insert, one_of
-from mailer.db.mailings import REACHED, Delivery, Mailing
+from mailer.db.mailings import Delivery, Mailing
 from mailer.db.people import Subscriber, Subscription
 from mailer.db.programme import Registration, Statement
 from mailer.vocabulary import (
@@ -54,17 +53,23 @@ _UNFOLDED = {"synchronize_session": False}
 class DigestItem(Base):
     """One statement for one subscriber of digests: owed while `delivery_id` is empty.
 
-    Without foreign keys, as a delivery is: an alert to many would look each of them up.
+    `translation`: empty for a statement that they first hear of; else the language in which one that they
+    got in another is there now. `version` and `language` are of the text that the last claim gave it.
+    `perhaps_told`: a try in doubt may have brought an older text, so a correction goes and the item does not
+    again. Without foreign keys, as a delivery is: an alert to many would look each of them up.
     """
 
     __tablename__ = "digest_items"
 
     subscriber_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
     statement_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    translation: Mapped[str] = mapped_column(String(16), primary_key=True, default="", server_default="")
     topic_id: Mapped[int] = mapped_column(BigId)
     owed_at: Mapped[datetime] = mapped_column(Instant)
     delivery_id: Mapped[int | None] = mapped_column(BigId)
-    version: Mapped[int | None] = mapped_column(SmallInteger)  # of the text that the last claim gave it
+    version: Mapped[int | None] = mapped_column(SmallInteger)
+    language: Mapped[str | None] = mapped_column(String(16))
+    perhaps_told: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 _owed = DigestItem.delivery_id.is_(None)
@@ -102,6 +107,7 @@ def owe(session: Session, alert: Mailing, now: datetime, *, joined_by: datetime 
             literal(alert.statement_id, BigId),
             literal(alert.topic_id, BigId),
             literal(now, Instant),
+            literal(""),
         )
         .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
         .where(
@@ -113,10 +119,15 @@ def owe(session: Session, alert: Mailing, now: datetime, *, joined_by: datetime 
             *late,
         )
     )
-    columns = ["subscriber_id", "statement_id", "topic_id", "owed_at"]
+    return owe_to(session, people)
+
+
+def owe_to(session: Session, people: Select[*tuple[Any, ...]]) -> int:
+    """Add an item for each of the people: person, statement, topic, moment and, if any, translation."""
+    columns = ["subscriber_id", "statement_id", "topic_id", "owed_at", "translation"]
     statement = insert(session, DigestItem.__table__).from_select(columns, people)
     added = session.connection().execute(
-        statement.on_conflict_do_nothing(index_elements=["subscriber_id", "statement_id"]),
+        statement.on_conflict_do_nothing(index_elements=["subscriber_id", "statement_id", "translation"]),
         execution_options={"preserve_rowcount": True},
     )
     return added.rowcount
@@ -154,8 +165,21 @@ def _owed_by(topic_id: int | None, moment: datetime) -> tuple[ColumnElement[bool
         DigestItem.topic_id == topic_id,
         DigestItem.delivery_id.is_(None),
         DigestItem.owed_at <= moment,
-        DigestItem.statement_id.in_(_out_by(moment)),
+        may_be_told(moment),
     )
+
+
+def may_be_told(moment: datetime) -> ColumnElement[bool]:
+    """Items of statements that are out; of a translation also only while its own mailing is not stopped."""
+    about_it = aliased(Mailing)
+    announced = exists().where(
+        about_it.statement_id == DigestItem.statement_id,
+        about_it.kind == MailingKind.TRANSLATION,
+        about_it.state.in_(OUT),
+        about_it.opens_at <= moment,
+        about_it.facts["language"].as_string() == DigestItem.translation,
+    )
+    return DigestItem.statement_id.in_(_out_by(moment)) & ((DigestItem.translation == "") | announced)
 
 
 def _out_by(moment: datetime) -> Select[int | None]:
@@ -229,84 +253,23 @@ def is_owed(session: Session, topic_id: int, moment: datetime) -> bool:
     return bool(session.scalar(select(exists().where(*_owed_by(topic_id, moment)))))
 
 
-Told = tuple[tuple[int, int], ...]
-"""What one digest tells of: (statement, a number that changes with its texts), by the statements' order."""
-
-
-def told_by(session: Session, deliveries: Collection[int], now: datetime) -> dict[int, Told]:
-    """What these deliveries tell of now. What may not be told of now is owed again, for a later digest.
-
-    The statements are locked as by the claim of an alert, and the version that is told of is written down:
-    so a correction knows who read the older text in a digest.
-    """
-    theirs = one_of(session, DigestItem.delivery_id, deliveries)
-    about = session.scalars(select(DigestItem.statement_id).where(theirs).distinct()).all()
-    standings = texts.standings(session, about, lock=True)
-    session.execute(
-        update(DigestItem)
-        .where(theirs, DigestItem.statement_id.not_in(_out_by(now)))
-        .values(delivery_id=None)
-        .execution_options(**_UNFOLDED)
+def owed(session: Session, statement_id: int) -> dict[str, int]:
+    """How many people with which languages, as their rows hold them, will hear of it by a digest to come."""
+    wishes = cast(Subscriber.languages, String)
+    rows_of = session.execute(
+        select(wishes, func.count())
+        .join(DigestItem, DigestItem.subscriber_id == Subscriber.id)
+        .where(DigestItem.statement_id == statement_id, _owed)
+        .group_by(wishes)
     )
-    current = select(Statement.version).where(Statement.id == DigestItem.statement_id)
-    session.execute(
-        update(DigestItem)
-        .where(theirs)
-        .values(version=current.correlate(DigestItem).scalar_subquery())
-        .execution_options(**_UNFOLDED)
-    )
-    found = session.execute(
-        select(DigestItem.delivery_id, DigestItem.statement_id)
-        .where(theirs)
-        .order_by(DigestItem.statement_id)
-    )
-    told: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
-    for delivery_id, statement_id in found:
-        told[delivery_id or 0].append((statement_id, _mark(standings[statement_id])))
-    return {delivery_id: tuple(pairs) for delivery_id, pairs in told.items()}
-
-
-def _mark(standing: texts.Standing) -> int:
-    """Grows with each correction, and within a version with each translation that becomes ready."""
-    return standing.version * 1000 + len(standing.ready)
-
-
-def holding(statement_id: int, before: int | None) -> Select[Any]:
-    """The deliveries of digests that told, or may have told, of a text of the statement, or an older one."""
-    found = (
-        select(DigestItem.subscriber_id, Delivery.id, Delivery.mailing_id)
-        .join(Delivery, Delivery.id == DigestItem.delivery_id)
-        .where(
-            DigestItem.statement_id == statement_id,
-            Delivery.state.in_(REACHED | {DeliveryState.IN_DOUBT}),
-        )
-    )
-    return found if before is None else found.where(_version < before)  # type: ignore[return-value]
-
-
-def on_the_wire(session: Session, statement_id: int, *, before: int | None) -> bool:
-    """True while a worker holds a digest that tells of the statement, or of a text older than `before`."""
-    claimed = exists().where(
-        DigestItem.statement_id == statement_id,
-        Delivery.id == DigestItem.delivery_id,
-        Delivery.state == DeliveryState.CLAIMED,
-    )
-    return session.scalar(select(claimed if before is None else claimed.where(_version < before))) is True
-
-
-def owed(session: Session, statement_id: int) -> int:
-    """How many people will first hear of the statement by a digest to come."""
-    return session.scalar(select(func.count()).where(DigestItem.statement_id == statement_id, _owed)) or 0
-
-
-_version = func.coalesce(DigestItem.version, 1)
+    return {row[0]: int(row[1]) for row in rows_of}
 
 
 def owe_again(session: Session, deliveries: Collection[int]) -> None:
     """These deliveries will not leave: what they would have told of is for a later digest."""
     session.execute(
         update(DigestItem)
-        .where(one_of(session, DigestItem.delivery_id, deliveries))
+        .where(one_of(session, DigestItem.delivery_id, deliveries), DigestItem.perhaps_told.is_(False))
         .values(delivery_id=None)
         .execution_options(**_UNFOLDED)
     )

@@ -14,7 +14,7 @@ from sqlalchemy import Select, String, cast, exists, select, update
 from sqlalchemy.orm import Session
 
 from mailer.db.dialect import one_of
-from mailer.db.digests import Told
+from mailer.db.digest_texts import Told
 from mailer.db.lanes import Lane
 from mailer.db.mailings import BULK_RANK, OPEN, URGENT_RANKS, WAITING, Claim, Delivery, Mailing
 from mailer.db.people import Subscriber, Subscription

@@ -78,7 +78,8 @@ class StatementText(Base):
 class Correction(Base):
     """What was wrong with a published statement and what is right, or why it is taken back.
 
-    `words` holds, per language, `wrong` and `right`, or `reason`. `paused` are the mailings that its
+    `language`: the one language whose text was wrong; empty when the statement itself was. `words` holds, per
+    language, `wrong` and `right`, or `reason`. `paused` are the mailings that its
     announcement has paused and that go on once it is done.
     """
 
@@ -92,6 +93,7 @@ class Correction(Base):
     state: Mapped[CorrectionState] = mapped_column(word(CorrectionState), default=CorrectionState.DRAFT)
     from_version: Mapped[int] = mapped_column(SmallInteger)
     to_version: Mapped[int | None] = mapped_column(SmallInteger)  # a retraction leads to none
+    language: Mapped[str | None] = mapped_column(String(16))
     words: Mapped[dict[str, dict[str, str]]] = mapped_column(JSON)
     paused: Mapped[list[int]] = mapped_column(JSON, default=list)
     actor: Mapped[str] = mapped_column(String(64))

@@ -11,11 +11,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import (
     ColumnElement,
     Select,
-    String,
     case,
     cast,
     exists,
-    func,
     literal,
     null,
     or_,
@@ -25,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from mailer.db import digests, texts
+from mailer.db import digest_texts, texts
 from mailer.db.audience import Slot, rows
 from mailer.db.base import Instant, word
 from mailer.db.dialect import one_of
@@ -40,23 +38,27 @@ _ALERT = frozenset({MailingKind.STATEMENT_ALERT})
 
 
 def holders(mailing: Mailing, slot: Slot) -> Select[Any]:
-    """Everyone who has a text of the mailing's statement; with `before` among its facts an older one."""
-    before = mailing.facts.get("before")
+    """Everyone who has a text of the mailing's statement; with `before` among its facts an older one, with
+    `language` one in it."""
+    before, language = mailing.facts.get("before"), mailing.facts.get("language")
     statement_id = mailing.statement_id or 0
     has = select(Delivery.subscriber_id).where(
         Delivery.mailing_id.in_(texts.mailings_of(statement_id)),
         Delivery.subscriber_id.is_not(None),
-        texts.holds_text(before),
+        texts.holds_text(before, language),
     )
-    by_digest = digests.holding(statement_id, before).with_only_columns(DigestItem.subscriber_id)
+    by_digest = digest_texts.holding(statement_id, before, language).with_only_columns(
+        DigestItem.subscriber_id
+    )
     has_it = or_(Subscriber.id.in_(has), Subscriber.id.in_(by_digest))
-    living = _rows(mailing, slot).where(has_it)
-    everyone = union_all(living, _erased(mailing, slot, before)).subquery()
+    living = about_statement(mailing, slot).where(has_it)
+    everyone = union_all(living, _erased(mailing, slot, before, language)).subquery()
     return select(*everyone.columns).where(literal(1) == 1)  # SQLite takes ON CONFLICT only after a WHERE
 
 
 class Original(NamedTuple):
-    """The mail by which a person got a statement: what later mails about it answer to."""
+    """The mail by which a person got a statement: what later mails about it answer to. `language`: in which
+    they have its newest text."""
 
     delivery_id: int
     message_key: int
@@ -65,8 +67,8 @@ class Original(NamedTuple):
 
 def originals(session: Session, statement_id: int, subscribers: Collection[int]) -> dict[int, Original]:
     """By which mail each of these people got the statement: the alert where there is one, else a digest."""
-    alerts = (
-        select(Delivery.subscriber_id, Delivery.id, Mailing.message_key, Delivery.language)
+    by_alert = (
+        select(Delivery.subscriber_id, Delivery.id, Mailing.message_key)
         .join(Mailing, Mailing.id == Delivery.mailing_id)
         .where(
             Mailing.statement_id == statement_id,
@@ -74,19 +76,41 @@ def originals(session: Session, statement_id: int, subscribers: Collection[int])
             one_of(session, Delivery.subscriber_id, subscribers),
         )
     )
-    told = digests.holding(statement_id, None).join(Mailing, Mailing.id == Delivery.mailing_id)
-    by_digest = told.where(one_of(session, DigestItem.subscriber_id, subscribers)).with_only_columns(
-        DigestItem.subscriber_id, Delivery.id, Mailing.message_key, Delivery.language
+    by_digest = (
+        digest_texts.holding(statement_id, None)
+        .join(Mailing, Mailing.id == Delivery.mailing_id)
+        .where(one_of(session, DigestItem.subscriber_id, subscribers), DigestItem.translation == "")
+        .with_only_columns(DigestItem.subscriber_id, Delivery.id, Mailing.message_key)
     )
-    rows_of = [*session.execute(by_digest).all(), *session.execute(alerts).all()]
-    return {row[0]: Original(row[1], row[2], row[3]) for row in rows_of if row[0] is not None}
+    mails = [*session.execute(by_digest).all(), *session.execute(by_alert).all()]
+    languages = _newest_languages(session, statement_id, subscribers)
+    return {row[0]: Original(row[1], row[2], languages.get(row[0])) for row in mails if row[0] is not None}
 
 
-def on_the_wire(session: Session, statement_id: int, *, before: int | None) -> bool:
+def _newest_languages(
+    session: Session, statement_id: int, subscribers: Collection[int]
+) -> dict[int, str | None]:
+    """In which language each of these people has, or may have, the newest text."""
+    by_mail = select(Delivery.subscriber_id, Delivery.id, Delivery.language).where(
+        Delivery.mailing_id.in_(texts.mailings_of(statement_id)),
+        texts.holds_text(None),
+        one_of(session, Delivery.subscriber_id, subscribers),
+    )
+    by_digest = (
+        digest_texts.holding(statement_id, None)
+        .where(one_of(session, DigestItem.subscriber_id, subscribers))
+        .with_only_columns(DigestItem.subscriber_id, Delivery.id, DigestItem.language)
+    )
+    mails = sorted((*session.execute(by_mail), *session.execute(by_digest)), key=lambda row: row[1])
+    return {row[0]: row[2] for row in mails if row[0] is not None}
+
+
+def on_the_wire(
+    session: Session, statement_id: int, *, before: int | None, language: str | None = None
+) -> bool:
     """True while a worker holds a mail with a text of the statement, or one older than `before`."""
-    return texts.on_the_wire(session, statement_id, before=before) or digests.on_the_wire(
-        session, statement_id, before=before
-    )
+    by_mail = texts.on_the_wire(session, statement_id, before=before, language=language)
+    return by_mail or digest_texts.on_the_wire(session, statement_id, before=before, language=language)
 
 
 def outdated(session: Session, mailing: Mailing) -> ColumnElement[bool] | None:
@@ -96,34 +120,17 @@ def outdated(session: Session, mailing: Mailing) -> ColumnElement[bool] | None:
             DigestItem.delivery_id == Delivery.id,
             Statement.id == DigestItem.statement_id,
             (Statement.state == StatementState.RETRACTED)
-            | (func.coalesce(DigestItem.version, 1) < Statement.version),
+            | texts.corrected_since(Statement.id, DigestItem.version, DigestItem.language),
         )
     if mailing.statement_id is None or mailing.kind is MailingKind.RETRACTION:
         return None
     standing = texts.standings(session, [mailing.statement_id], lock=False)[mailing.statement_id]
     if standing.retracted:
         return true()
-    return func.coalesce(Delivery.version, 1) < standing.version
+    return texts.corrected_since(mailing.statement_id, Delivery.version, Delivery.language)
 
 
-def readers_of_another_language(mailing: Mailing, slot: Slot) -> Select[Any]:
-    """Who wishes most for the language among the mailing's facts and got the alert in another."""
-    language = str(mailing.facts["language"])
-    has = select(Delivery.subscriber_id).where(
-        Delivery.mailing_id.in_(texts.mailings_of(mailing.statement_id or 0, _ALERT)),
-        texts.holds_text(None),
-        func.coalesce(Delivery.language, "") != language,
-    )
-    return _rows(mailing, slot).where(Subscriber.id.in_(has), wishes_most_for(language))
-
-
-def wishes_most_for(language: str) -> ColumnElement[bool]:
-    """A person whose list begins with the language, or with a region of it."""
-    wishes = cast(Subscriber.languages, String)
-    return or_(wishes.like(f'["{language}"%'), wishes.like(f'["{language}-%'))
-
-
-def _rows(mailing: Mailing, slot: Slot) -> Select[Any]:
+def about_statement(mailing: Mailing, slot: Slot) -> Select[Any]:
     left = Subscription.id.is_(None) | (Subscription.state == SubscriptionState.UNSUBSCRIBED)
     reason = case(
         (Subscriber.suppressed.is_not(None), SkipReason.SUPPRESSED.value),
@@ -137,7 +144,7 @@ def _rows(mailing: Mailing, slot: Slot) -> Select[Any]:
     )
 
 
-def _erased(mailing: Mailing, slot: Slot, before: int | None) -> Select[Any]:
+def _erased(mailing: Mailing, slot: Slot, before: int | None, language: str | None) -> Select[Any]:
     return select(
         literal(mailing.id, Mailing.id.type).label("mailing_id"),
         cast(null(), Delivery.subscriber_id.type).label("subscriber_id"),
@@ -153,5 +160,5 @@ def _erased(mailing: Mailing, slot: Slot, before: int | None) -> Select[Any]:
     ).where(
         Delivery.mailing_id.in_(texts.mailings_of(mailing.statement_id or 0, _ALERT)),
         Delivery.subscriber_id.is_(None),
-        texts.holds_text(before),
+        texts.holds_text(before, language),
     )

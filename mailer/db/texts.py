@@ -15,8 +15,9 @@ from sqlalchemy.orm import Session
 from mailer.db.dialect import one_of
 from mailer.db.mailings import REACHED, WAITING, Attempt, Delivery, Mailing
 from mailer.db.people import Subscriber, Subscription
-from mailer.db.programme import Statement, StatementText
+from mailer.db.programme import Correction, Statement, StatementText
 from mailer.vocabulary import (
+    CorrectionState,
     DeliveryState,
     MailingKind,
     SkipReason,
@@ -99,34 +100,67 @@ def hold(session: Session, ids: Collection[int]) -> None:
     )
 
 
+_awaits_text = and_(Delivery.state.in_(WAITING), Delivery.reason == SkipReason.AWAITING_TRANSLATION.value)
+
+
 def waiting_for_text(mailing_ids: Iterable[int]) -> ColumnElement[bool]:
     """Rows of these mailings that wait for a translation."""
-    return and_(
-        Delivery.mailing_id.in_(list(mailing_ids)),
-        Delivery.state.in_(WAITING),
-        Delivery.reason == SkipReason.AWAITING_TRANSLATION.value,
-    )
+    return Delivery.mailing_id.in_(list(mailing_ids)) & _awaits_text
 
 
-def wake(session: Session, mailing_ids: Iterable[int], *, due_at: datetime, not_after: datetime) -> int:
+def wake(
+    session: Session,
+    mailing_ids: Iterable[int],
+    *,
+    due_at: datetime,
+    not_after: datetime,
+) -> int:
     """Let them be looked at again, with a life of its own from now on; returns how many."""
+    return _wake(session, waiting_for_text(mailing_ids), due_at, not_after)
+
+
+def wake_reader(session: Session, subscriber_id: int, *, due_at: datetime, not_after: datetime) -> int:
+    """The same for all that waits for one person, who may wish for another language now."""
+    return _wake(session, (Delivery.subscriber_id == subscriber_id) & _awaits_text, due_at, not_after)
+
+
+def _wake(session: Session, which: ColumnElement[bool], due_at: datetime, not_after: datetime) -> int:
     woken = session.execute(
         update(Delivery)
-        .where(waiting_for_text(mailing_ids))
+        .where(which)
         .values(reason=None, due_at=due_at, not_after=not_after)
         .execution_options(**_UNFOLDED)
     )
     return int(woken.rowcount)  # type: ignore[attr-defined]
 
 
-def holds_text(before: int | None) -> ColumnElement[bool]:
-    """A delivery whose reader has, or may have, a text of the statement; with `before` an older one.
+def older(
+    version: Any, language: Any, before: int | None, only: str | None = None
+) -> list[ColumnElement[bool]]:
+    """A text of a version under `before`, when that is given, and of one language only, when that is.
 
     Rows of before texts were written down count as the first version.
     """
+    conditions = [] if before is None else [func.coalesce(version, 1) < before]
+    return conditions if only is None else [*conditions, language == only]
+
+
+def corrected_since(statement_id: Any, version: Any, language: Any) -> ColumnElement[bool]:
+    """A text that no longer holds: since its version the statement was corrected, or this language alone."""
+    return exists().where(
+        Correction.statement_id == statement_id,
+        Correction.state != CorrectionState.DRAFT,
+        Correction.to_version > func.coalesce(version, 1),
+        or_(Correction.language.is_(None), Correction.language == language),
+    )
+
+
+def holds_text(before: int | None, language: str | None = None) -> ColumnElement[bool]:
+    """A delivery whose reader has, or may have, a text of the statement; with `before` an older one, with
+    `language` one in it."""
     maybe = and_(Delivery.state == DeliveryState.CANCELLED, Delivery.reason == SkipReason.CORRECTED.value)
     has = or_(Delivery.state.in_(REACHED | {DeliveryState.IN_DOUBT}), maybe)
-    return has if before is None else and_(has, func.coalesce(Delivery.version, 1) < before)
+    return and_(has, *older(Delivery.version, Delivery.language, before, language))
 
 
 def mailings_of(statement_id: int, kinds: Collection[MailingKind] = WITH_TEXT) -> Any:
@@ -139,23 +173,29 @@ def on_the_wire(
     statement_id: int,
     *,
     before: int | None,
-    kinds: Collection[MailingKind] = WITH_TEXT,
+    language: str | None = None,
 ) -> bool:
     """True while a worker holds a text of the statement, or one older than `before`."""
     claimed = exists().where(
-        Delivery.mailing_id.in_(mailings_of(statement_id, kinds)), Delivery.state == DeliveryState.CLAIMED
+        Delivery.mailing_id.in_(mailings_of(statement_id)),
+        Delivery.state == DeliveryState.CLAIMED,
+        *older(Delivery.version, Delivery.language, before, language),
     )
-    if before is not None:
-        claimed = claimed.where(func.coalesce(Delivery.version, 1) < before)
     return session.scalar(select(claimed)) is True
 
 
-def may_have_arrived(before: int) -> ColumnElement[bool]:
+def may_have_arrived(before: int, language: str | None) -> ColumnElement[bool]:
     """A waiting row of which nobody knows whether an older text arrived: staff released it from doubt."""
     doubted = exists().where(
         Attempt.delivery_id == Delivery.id, Attempt.verdict == DeliveryState.IN_DOUBT.value
     )
-    return and_(Delivery.state.in_(WAITING), Delivery.version < before, doubted)
+    written = Delivery.version.is_not(None)
+    return and_(
+        Delivery.state.in_(WAITING),
+        written,
+        doubted,
+        *older(Delivery.version, Delivery.language, before, language),
+    )
 
 
 def wishes_of_topic(session: Session, topic_id: int) -> dict[str, int]:
@@ -169,6 +209,18 @@ def wishes_of_topic(session: Session, topic_id: int) -> dict[str, int]:
             Subscription.state == SubscriptionState.CONFIRMED,
             Subscriber.suppressed.is_(None),
         )
+        .group_by(wishes)
+    )
+    return {row[0]: int(row[1]) for row in rows}
+
+
+def wishes_of(session: Session, which: Iterable[ColumnElement[bool]]) -> dict[str, int]:
+    """How many of these deliveries are for people with which languages, as their rows hold them."""
+    wishes = cast(Subscriber.languages, String)
+    rows = session.execute(
+        select(wishes, func.count())
+        .join(Delivery, Delivery.subscriber_id == Subscriber.id)
+        .where(*which)
         .group_by(wishes)
     )
     return {row[0]: int(row[1]) for row in rows}

@@ -69,7 +69,10 @@ class StatementFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class DigestEntry:
-    """One statement of a digest, of which the mail gives title, date and first lines."""
+    """One statement of a digest, of which the mail gives title, date and first lines.
+
+    `fallback`: as of a statement. `again`: they got it in another language before.
+    """
 
     title: str
     published_on: date
@@ -77,6 +80,7 @@ class DigestEntry:
     body_language: str
     url: str
     fallback: bool = False
+    again: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

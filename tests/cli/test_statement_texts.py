@@ -58,9 +58,27 @@ def test_a_correction_is_seen_before_it_is_announced(run: Run, tmp_path: Path) -
     assert "Nothing has left." in shown.stdout
     announced = run("statement", "announce", "1", "--yes")
     assert "Announced." in announced.stdout
+    refused(run("statement", "correct", "1", "--language", "hy", "--only", *words), "no text in hy")
     refused(run("statement", "announce", "1", "--yes"), "Nothing waits to be announced")
     assert "1 -> 2" in run("statement", "corrections", "1").stdout
     assert "The corrected text." in run("statement", "show", "1").stdout
     retracted = run("statement", "retract", "1", "--reason", "Wrong in the whole.", "--yes")
     assert "Announced." in retracted.stdout
     refused(run("statement", "publish", "1"), "retracted")
+
+
+def test_a_correction_of_one_language_says_so(run: Run, tmp_path: Path) -> None:
+    armenian, corrected = tmp_path / "hy.md", tmp_path / "new.md"
+    armenian.write_text("Հայերեն տեքստ։", encoding="utf-8")
+    corrected.write_text("Ուղղված տեքստ։", encoding="utf-8")
+    words = ("--language", "hy", "--title", "Հայտարարություն", "--file", str(armenian), "--ready")
+    assert run("statement", "translate", "1", *words).returncode == 0
+    run("statement", "publish", "1")
+    wrong = ("--file", str(corrected), "--wrong", "Գրված էր 212։", "--right", "Պետք է լինի 188։")
+    shown = run("statement", "correct", "1", "--language", "hy", "--only", *wrong)
+    assert "of its hy text alone" in shown.stdout
+    assert "0 people have the older text" in shown.stdout
+    assert "Announced." in run("statement", "announce", "1", "--yes").stdout
+    told = run("statement", "corrections", "1").stdout
+    assert "hy" in told
+    assert "1 -> 2" in told

@@ -246,14 +246,15 @@ def _statement(language: str, size: Size) -> StatementFacts:
 
 
 def _digest(language: str, size: Size) -> DigestFacts:
-    """Three statements, of which one may be in another language than the mail."""
-    written = [language if language in _BODIES else "en", "en", "ar"]
+    """Statements of which some may be in another language than the mail; the last was told of before."""
+    own = language if language in _BODIES else "en"
+    written = [own, "en", "ar", own]
     if size is Size.SHORT:
         written = ["en"]
     if size is Size.BARE:
         written = written[:1]
     if size is Size.LONG:
-        written = ["en", *written] * 9
+        written = ["en", *written[:3]] * 9
     entries = tuple(
         DigestEntry(
             title=f"{_LONG_TITLE if size is Size.LONG and place % 4 == 0 else _TITLES[code]} ({place + 1})",
@@ -262,6 +263,7 @@ def _digest(language: str, size: Size) -> DigestFacts:
             body_language=code,
             url=f"https://www.example.org/statements/prisoners-of-war-{place + 1}",
             fallback=code != language,
+            again=len(written) > 1 and place == len(written) - 1,
         )
         for place, code in enumerate(written)
     )

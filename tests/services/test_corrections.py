@@ -23,6 +23,7 @@ from mailer.services.desk.reasons import SENTENCES
 from mailer.services.house import House
 from mailer.services.programme import corrections, public, translations
 from mailer.services.programme import statements as statements_of
+from mailer.services.programme.reach import reach
 from mailer.services.programme.refusals import StatementRefusal
 from mailer.services.sending.audit_books import audit as audit_books
 from mailer.services.sending.claim import claim
@@ -139,7 +140,7 @@ def test_each_row_of_the_alert_gets_what_the_table_says(
     correction = correct(house, statement, hands.now, announce=False)
     with house.database.read() as session:
         found = session.get_one(Statement, statement)
-        reached = corrections.reach(session, session.get_one(Correction, correction), found, hands.now)
+        reached = reach(session, session.get_one(Correction, correction), found, hands.now)
     assert (reached.mailed, reached.instead, reached.called_off, reached.on_the_wire) == (3, 1, 0, 0)
     assert reached.left_out == {"unsubscribed": 1, "suppressed": 1, "erased": 1}
     assert hands.work() == 1  # a draft changes nothing: the deferred row goes on with the old text

@@ -12,6 +12,7 @@ from mailer.services.desk import mailings
 from mailer.services.desk.mailings import MailingRefusal
 from mailer.services.house import House
 from mailer.services.programme import corrections, digests
+from mailer.services.programme.reach import reach
 from mailer.vocabulary import DeliveryState, Frequency, MailingKind
 from tests.services import rows
 from tests.services.conftest import Hands
@@ -79,7 +80,7 @@ def test_a_digest_to_come_tells_the_corrected_text_and_needs_no_correction(
         found = session.get_one(Statement, statement)
         (draft,) = corrections.all_of(session, found)
         assert draft.id == correction
-        assert corrections.reach(session, draft, found, hands.now).instead == 1
+        assert reach(session, draft, found, hands.now).instead == 1
         corrections.announce(session, draft, found, actor="test", now=hands.now)
     turn(house, hands)
     hands.now = MORNING

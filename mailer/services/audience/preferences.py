@@ -21,6 +21,7 @@ from mailer.services.audience.subscribe import settle_consent
 from mailer.services.audience.unsubscribe import leave_topic
 from mailer.services.house import House
 from mailer.services.sending import replan
+from mailer.services.sending.look_again import look_again
 from mailer.vocabulary import ConsentSource, Frequency, SubscriptionState, SuppressionReason
 
 LINK_DAYS = 30
@@ -112,8 +113,9 @@ def change(
     subscriber = _person(session, house, token, now)
     if isinstance(subscriber, Closed):
         return subscriber
-    if language in LANGUAGES:
+    if language in LANGUAGES and subscriber.languages[:1] != [language]:
         subscriber.languages = [language, *(one for one in subscriber.languages if one != language)]
+        look_again(session, subscriber.id, now)
     if (not zone or is_zone(zone)) and subscriber.zone != (zone or None):
         subscriber.zone = zone or None
         replan.reader_changed(session, subscriber.id)

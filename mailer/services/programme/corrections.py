@@ -4,28 +4,22 @@ From the announcement on nobody gets the older text any more. What becomes of ea
 decided once what was on the wire has landed (services.sending.split).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, select
+from sqlalchemy.exc import NoResultFound
 from sqlalchemy.orm import Session
 
-from mailer.db import digests, readers, texts
-from mailer.db.audience import Slot
-from mailer.db.mailings import WAITING, Delivery, Mailing
+from mailer.db import texts
 from mailer.db.programme import Correction, Statement, StatementText
 from mailer.db.session import hint_after_commit
 from mailer.messages.slots import refuse_markers
 from mailer.services import audit
 from mailer.services.programme.refusals import StatementRefusal
 from mailer.services.programme.translations import check_language, check_text, unfinished_mailings
-from mailer.services.sending.traits import TRAITS
 from mailer.vocabulary import (
     CorrectionKind,
     CorrectionState,
-    DeliveryState,
-    MailingKind,
     MailingState,
     StatementState,
     TextState,
@@ -37,18 +31,6 @@ _WORDS = {
     CorrectionKind.CORRECTION: ("wrong", "right"),
     CorrectionKind.RETRACTION: ("reason",),
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reach:
-    """Whom an announcement would reach now. `mailed` get the mail about it, `instead` the corrected text
-    in place of the old one, `called_off` nothing any more; `left_out` had it and must not be mailed."""
-
-    mailed: int
-    left_out: Mapping[str, int]
-    on_the_wire: int
-    instead: int
-    called_off: int
 
 
 def all_of(session: Session, statement: Statement) -> list[Correction]:
@@ -78,18 +60,24 @@ def draft_correction(
     right: str,
     actor: str,
     now: datetime,
+    only: str | None = None,
 ) -> Correction:
-    """Write a correction in the statement's own language; it takes the place of an earlier draft."""
+    """Write a correction in the statement's own language; it takes the place of an earlier draft.
+
+    With `only` it is of the text of this language alone: all others are right as they are.
+    """
     _check_published(statement)
-    current = texts.text(session, statement.id, statement.language, statement.version)
+    language = only or statement.language
+    current = _in_readers_hands(session, statement, language)
     title = title or current.title
-    check_text(title, body, statement.language)
+    check_text(title, body, language)
     if (title, body) == (current.title, current.body):
         raise StatementRefusal("The corrected text is the text that stands already. Give the corrected file.")
     correction = _draft(session, statement, CorrectionKind.CORRECTION, actor, now)
     correction.to_version = statement.version + 1
-    correction.words = {statement.language: _checked(CorrectionKind.CORRECTION, wrong=wrong, right=right)}
-    _store(session, statement, statement.language, correction.to_version, title, body, now)
+    correction.language = only
+    correction.words = {language: _checked(CorrectionKind.CORRECTION, wrong=wrong, right=right)}
+    _store(session, statement, language, correction.to_version, title, body, now)
     session.flush()
     return correction
 
@@ -120,6 +108,11 @@ def add_language(
     check_language(language)
     if correction.state is not CorrectionState.DRAFT:
         raise StatementRefusal("It is announced already and stays as it was.")
+    if correction.language is not None:
+        raise StatementRefusal(
+            f"What waits to be announced corrects the {correction.language} text alone, and is said to its "
+            f"readers only. Announce it first, or write another correction in its place."
+        )
     correction.words = {**correction.words, language: _checked(correction.kind, **words)}
     if correction.to_version is None:
         return
@@ -128,42 +121,6 @@ def add_language(
     earlier = _latest_title(session, statement, language)
     check_text(title or earlier or "", body, language)
     _store(session, statement, language, correction.to_version, title or earlier or "", body, now)
-
-
-def reach(session: Session, correction: Correction, statement: Statement, now: datetime) -> Reach:
-    """Count whom it would reach if it were announced now."""
-    stand_in = _stand_in(session, correction)
-    slot = Slot(now=now, due_at=now, not_after=now)
-    audience = readers.holders(stand_in, slot).subquery()
-    counted = session.execute(
-        select(audience.c.state, audience.c.reason, func.count()).group_by(
-            audience.c.state, audience.c.reason
-        )
-    ).all()
-    of_it = Delivery.mailing_id.in_(texts.mailings_of(statement.id))
-    waiting = session.scalar(select(func.count()).where(of_it, Delivery.state.in_(WAITING))) or 0
-    flying = session.scalar(select(func.count()).where(of_it, Delivery.state == DeliveryState.CLAIMED)) or 0
-    waiting += digests.owed(session, statement.id)
-    corrects = correction.kind is CorrectionKind.CORRECTION
-    return Reach(
-        mailed=sum(count for _, reason, count in counted if reason is None),
-        left_out={reason: count for _, reason, count in counted if reason is not None},
-        on_the_wire=flying,
-        instead=waiting if corrects else 0,
-        called_off=0 if corrects else waiting,
-    )
-
-
-def _stand_in(session: Session, correction: Correction) -> Mailing:
-    """The mailing that it would be; never stored."""
-    topic_id = session.scalar(
-        select(Mailing.topic_id).where(
-            Mailing.statement_id == correction.statement_id, Mailing.kind == MailingKind.STATEMENT_ALERT
-        )
-    )
-    rank = TRAITS[MailingKind.CORRECTION].rank
-    facts = {"before": correction.to_version}
-    return Mailing(id=0, rank=rank, statement_id=correction.statement_id, topic_id=topic_id, facts=facts)
 
 
 def announce(
@@ -185,6 +142,7 @@ def announce(
     if correction.to_version is None:
         statement.state = StatementState.RETRACTED
     else:
+        _carry_over(session, correction)
         statement.version = correction.to_version
     correction.state, correction.announced_at = CorrectionState.SETTLING, now
     session.flush()
@@ -195,8 +153,48 @@ def announce(
         action=f"{correction.kind.value}-announced",
         subject=f"statement:{statement.id}",
         now=now,
-        detail={"number": correction.number},
+        detail={"number": correction.number, "language": correction.language},
     )
+
+
+def _carry_over(session: Session, correction: Correction) -> None:
+    """What a correction of one language leaves as it is stands in the new version too, word for word."""
+    if correction.language is None:
+        return
+    others = session.scalars(
+        select(StatementText).where(
+            StatementText.statement_id == correction.statement_id,
+            StatementText.version == correction.from_version,
+            StatementText.language != correction.language,
+        )
+    )
+    for text in others.all():
+        session.add(
+            StatementText(
+                statement_id=text.statement_id,
+                language=text.language,
+                version=correction.to_version,
+                title=text.title,
+                body=text.body,
+                state=text.state,
+                created_at=text.created_at,
+            )
+        )
+
+
+def _in_readers_hands(session: Session, statement: Statement, language: str) -> StatementText:
+    """The text in the language that holds now. Raises StatementRefusal."""
+    check_language(language)
+    try:
+        text = texts.text(session, statement.id, language, statement.version)
+    except NoResultFound:
+        text = None
+    if text is None or text.state is not TextState.READY:
+        raise StatementRefusal(
+            f"There is no text in {language} of the statement as it stands now, so it is not corrected. See: "
+            f"mailer statement texts {statement.slug}"
+        )
+    return text
 
 
 def _pause(session: Session, statement: Statement) -> list[int]:

@@ -18,6 +18,7 @@ from mailer.db.people import Topic
 from mailer.messages import when
 from mailer.services.house import House
 from mailer.services.sending.announce import Announcement, announce
+from mailer.services.sending.digest_claim import hold_what_waits
 from mailer.services.sending.traits import TRAITS
 from mailer.settings import WEEKDAYS, Settings
 from mailer.vocabulary import Frequency, MailingKind
@@ -57,6 +58,8 @@ def plan_all(house: House, now: datetime) -> int:
     if not due:
         return 0
     with house.database.write() as session:
+        hold_what_waits(session, now)
+        due = list(_due(session, house.settings, now))
         for announcement in due:
             announce(session, house, announcement, now)
     return len(due)

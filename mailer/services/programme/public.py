@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, selectinload
 
 from mailer.db.embargoes import Embargo, is_public
 from mailer.db.programme import Statement, StatementText, Symposium, SymposiumDate
-from mailer.services.programme.notes import Note, last_change, notes
+from mailer.services.programme.notes import Changes, Note, changes_of, notes
 from mailer.services.sending.invitation import has_day
 from mailer.vocabulary import EndSource, Precision, StatementState, SymposiumState, TextState
 
@@ -116,8 +116,8 @@ def statements(
         .offset((page - 1) * limit)
         .options(selectinload(Statement.texts))
     ).all()
-    changed = last_change(session, [one.id for one in rows])
-    return [_line(session, one, language, changed.get(one.id)) for one in rows if _current(one)]
+    changed = changes_of(session, [one.id for one in rows])
+    return [_line(session, one, language, changed) for one in rows if _current(one)]
 
 
 def pages_of_statements(session: Session, now: datetime) -> int:
@@ -134,7 +134,7 @@ def statement(
     found = session.scalars(_public(session, now).where(Statement.slug == slug)).one_or_none()
     if found is None or not _current(found):
         return None
-    line = _line(session, found, language, last_change(session, [found.id]).get(found.id))
+    line = _line(session, found, language, changes_of(session, [found.id]))
     body = "" if line.retracted else _text(found, language).body
     return StatementPage(**vars(line), body=body, notes=notes(session, found, line.language, zone=zone))
 
@@ -151,7 +151,7 @@ def _published_at(session: Session, found: Statement) -> datetime:
     return embargo.opens_at if embargo else found.created_at
 
 
-def _line(session: Session, found: Statement, language: str, changed: datetime | None) -> StatementLine:
+def _line(session: Session, found: Statement, language: str, changed: Changes) -> StatementLine:
     text = _text(found, language)
     published_at = _published_at(session, found)
     return StatementLine(
@@ -161,7 +161,7 @@ def _line(session: Session, found: Statement, language: str, changed: datetime |
         languages=tuple(sorted({one.language for one in _current(found)})),
         dated=found.dated,
         published_at=published_at,
-        updated_at=changed or published_at,
+        updated_at=changed.of(found.id, text.language) or published_at,
         retracted=found.state is StatementState.RETRACTED,
     )
 

@@ -11,7 +11,7 @@ from babel import Locale, UnknownLocaleError
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from mailer.db import texts
+from mailer.db import digest_texts, texts
 from mailer.db.audience import UNFINISHED
 from mailer.db.mailings import Delivery, Mailing
 from mailer.db.programme import Statement, StatementText
@@ -96,7 +96,7 @@ def translate(
     if text is not None and text.state is TextState.READY and statement.published_at is not None:
         raise StatementRefusal(
             "This translation is ready, and readers may have it. What is wrong in it is corrected with: "
-            f"mailer statement correct {statement.slug}"
+            f"mailer statement correct {statement.slug} --language {language} --only"
         )
     if text is None:
         text = StatementText(
@@ -145,21 +145,21 @@ def send_now(session: Session, statement: Statement, *, language: str, actor: st
 
 
 def wake(session: Session, statement: Statement, now: datetime) -> int:
-    """Let every row that waits for a text be looked at again; who must still wait does."""
+    """Let every row and every item of a digest that waits for a text be looked at again; who must still wait
+    does. Returns how many."""
     of_it = session.scalars(texts.mailings_of(statement.id)).all()
     lifetime = TRAITS[MailingKind.STATEMENT_ALERT].lifetime
     count = texts.wake(session, of_it, due_at=now, not_after=now + lifetime)
     if count:
         hint_after_commit(session, Task.SEND_DUE)
-    return count
+    return count + digest_texts.wake(session, now, statement_id=statement.id)
 
 
 def waiting(session: Session, statement: Statement) -> int:
-    """How many deliveries of the statement wait for a translation."""
+    """How many readers of the statement wait for a translation, with a mail or an item of a digest."""
     of_it = session.scalars(texts.mailings_of(statement.id)).all()
-    return (
-        session.scalar(select(func.count()).select_from(Delivery).where(texts.waiting_for_text(of_it))) or 0
-    )
+    mails = select(func.count()).select_from(Delivery).where(texts.waiting_for_text(of_it))
+    return (session.scalar(mails) or 0) + digest_texts.waiting(session, statement.id)
 
 
 def tell_of(
@@ -172,7 +172,7 @@ def tell_of(
     now: datetime,
     undo_seconds: int | None = None,
 ) -> Mailing:
-    """Send a ready translation to those who wish most for it and got another language. Once."""
+    """Tell those who wish most for a ready translation and got another language. Once for each version."""
     if statement.state is not StatementState.PUBLISHED:
         raise StatementRefusal(f"The statement is {statement.state.value}; there is nobody to tell.")
     text = _text(session, statement, language)
@@ -189,8 +189,9 @@ def tell_of(
     if alert is None:
         raise StatementRefusal("The statement was never mailed, so nobody has it in another language.")
     _note(session, statement, "translation-announced", language, actor, now)
+    later = f":v{statement.version}" if statement.version > 1 else ""
     announcement = Announcement(
-        key=f"statement:{statement.id}:translation:{language}",
+        key=f"statement:{statement.id}:translation:{language}{later}",
         kind=MailingKind.TRANSLATION,
         topic_id=alert.topic_id,
         statement_id=statement.id,

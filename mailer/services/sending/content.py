@@ -90,8 +90,8 @@ def read_content(
                 statement_mail(session, house, mailing, _known(topic), language, variant.text), topic
             )
         case MailingKind.DIGEST:
-            chosen = [statement_id for statement_id, _ in variant.statements]
-            return Content(digest_mail(session, house, mailing, _known(topic), language, chosen), topic)
+            told = variant.statements
+            return Content(digest_mail(session, house, mailing, _known(topic), language, told), topic)
         case MailingKind.CAMPAIGN:
             campaign = session.get_one(Campaign, mailing.campaign_id)
             return Content(campaign_facts(campaign, _known(topic), language), topic)

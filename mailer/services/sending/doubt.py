@@ -16,6 +16,7 @@ import structlog
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, aliased
 
+from mailer.db import texts
 from mailer.db.mailings import Attempt, Claim, Delivery, Mailing
 from mailer.db.programme import Statement
 from mailer.messages.tokens import message_id
@@ -247,7 +248,8 @@ def _overtaken(session: Session, delivery: Delivery, mailing: Mailing) -> SkipRe
     statement = session.get_one(Statement, mailing.statement_id)
     if statement.state is StatementState.RETRACTED:
         return SkipReason.RETRACTED
-    return SkipReason.CORRECTED if (delivery.version or 1) < statement.version else None
+    older = texts.corrected_since(statement.id, delivery.version, delivery.language)
+    return SkipReason.CORRECTED if session.scalar(select(older)) else None
 
 
 def _back(delivery: Delivery, mailing: Mailing, now: datetime) -> None:

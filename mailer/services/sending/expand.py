@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from mailer.db import audience, digests, readers, receipts, texts
+from mailer.db import audience, digests, readers, receipts, translation_readers
 from mailer.db.audience import Slot
 from mailer.db.mailings import Campaign, Mailing
 from mailer.db.programme import Symposium, SymposiumDate
@@ -24,7 +24,7 @@ AUDIENCES: dict[MailingKind, Audience] = {
     MailingKind.DIGEST: digests.readers_of_digest,
     MailingKind.CORRECTION: readers.holders,
     MailingKind.RETRACTION: readers.holders,
-    MailingKind.TRANSLATION: readers.readers_of_another_language,
+    MailingKind.TRANSLATION: translation_readers.readers_of_another_language,
     MailingKind.CAMPAIGN: audience.subscribers_of_topic,
     MailingKind.OPT_IN: audience.subscriber_of_subscription,
     MailingKind.WELCOME: audience.subscriber_of_subscription,
@@ -70,6 +70,8 @@ def expand_mailing(
     )
     if mailing.kind is MailingKind.STATEMENT_ALERT:
         digests.owe(session, mailing, now)
+    if mailing.kind is MailingKind.TRANSLATION:
+        translation_readers.owe_translation(session, mailing, now)
     added = audience.expand(session, mailing, slot, _audience(session, mailing)(mailing, slot))
     if mailing.kind is MailingKind.DIGEST:
         digests.take(session, mailing)
@@ -122,11 +124,10 @@ def _may_expand(mailing: Mailing, now: datetime) -> bool:
 
 
 def _must_wait(session: Session, mailing: Mailing) -> bool:
-    """Who got the alert in which language is known only once no worker has it in hand."""
+    """Who got the statement in which language is known only once no worker has a mail of it in hand."""
     if mailing.kind is not MailingKind.TRANSLATION:
         return False
-    alerts = frozenset({MailingKind.STATEMENT_ALERT})
-    return texts.on_the_wire(session, mailing.statement_id or 0, before=None, kinds=alerts)
+    return readers.on_the_wire(session, mailing.statement_id or 0, before=None)
 
 
 def _near_generations(session: Session, mailing: Mailing, nearness: timedelta) -> set[int]:

@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from mailer.db import readers, texts
+from mailer.db import digest_texts, readers, texts
 from mailer.db.audience import UNFINISHED
 from mailer.db.mailings import WAITING, Delivery, Mailing
 from mailer.db.programme import Correction, Statement
@@ -58,12 +58,14 @@ def split(session: Session, house: House, correction_id: int, now: datetime) -> 
     if correction.state is not CorrectionState.SETTLING:
         return False
     statement = session.get_one(Statement, correction.statement_id)
-    if readers.on_the_wire(session, statement.id, before=correction.to_version):
+    before, language = correction.to_version, correction.language
+    if readers.on_the_wire(session, statement.id, before=before, language=language):
         return False
+    digest_texts.tell_no_more_of_what_may_have_arrived(session, statement.id, before, language)
     if correction.kind is CorrectionKind.RETRACTION:
         _call_off(session, statement.id, now)
     else:
-        _close_what_may_have_arrived(session, statement.id, correction.to_version or 0, now)
+        _close_what_may_have_arrived(session, correction, now)
         _go_on(session, correction)
     _announce(session, house, correction, now)
     correction.state, correction.done_at = CorrectionState.DONE, now
@@ -85,7 +87,11 @@ def _announce(session: Session, house: House, correction: Correction, now: datet
         topic_id=topic_id,
         statement_id=correction.statement_id,
         undo_seconds=house.settings.undo_seconds,
-        facts={"correction": correction.id, "before": correction.to_version},
+        facts={
+            "correction": correction.id,
+            "before": correction.to_version,
+            "language": correction.language,
+        },
     )
     announce(session, house, announcement, now)
 
@@ -107,11 +113,12 @@ def _call_off(session: Session, statement_id: int, now: datetime) -> None:
     )
 
 
-def _close_what_may_have_arrived(session: Session, statement_id: int, before: int, now: datetime) -> None:
+def _close_what_may_have_arrived(session: Session, correction: Correction, now: datetime) -> None:
     """Rows that staff released from doubt: an older text may be there, so a correction goes instead."""
+    of_it = Delivery.mailing_id.in_(texts.mailings_of(correction.statement_id))
     session.execute(
         update(Delivery)
-        .where(Delivery.mailing_id.in_(texts.mailings_of(statement_id)), texts.may_have_arrived(before))
+        .where(of_it, texts.may_have_arrived(correction.to_version or 0, correction.language))
         .values(state=DeliveryState.CANCELLED, reason=SkipReason.CORRECTED.value, settled_at=now)
         .execution_options(synchronize_session=False)
     )

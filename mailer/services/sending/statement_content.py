@@ -1,12 +1,12 @@
 """What mails about statements say: alert, correction, retraction, a translation that came later, digest."""
 
-from collections.abc import Sequence
 from datetime import date
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailer.db import texts
+from mailer.db.digest_texts import Entry, Told
 from mailer.db.mailings import Mailing
 from mailer.db.people import Topic
 from mailer.db.programme import Correction, Statement, StatementText
@@ -71,32 +71,39 @@ def _retraction(
 
 
 def digest_mail(
-    session: Session, house: House, mailing: Mailing, topic: Topic, language: str, statements: Sequence[int]
+    session: Session, house: House, mailing: Mailing, topic: Topic, language: str, told: Told
 ) -> DigestFacts:
-    """The facts of a digest that tells of these statements, each in the language where there is a text."""
+    """The facts of a digest that tells of these statements, in the texts that were chosen."""
     found = session.scalars(
         select(Statement)
-        .where(Statement.id.in_(statements))
+        .where(Statement.id.in_({entry.statement_id for entry in told}))
         .order_by(Statement.dated.desc(), Statement.id.desc())
     ).all()
     return DigestFacts(
         frequency=Frequency(mailing.facts["frequency"]),
         day=date.fromisoformat(mailing.facts["day"]),
-        entries=tuple(_entry(session, house, statement, language) for statement in found),
+        entries=tuple(
+            _entry(session, house, statement, entry)
+            for again in (False, True)  # what is new stands first
+            for statement in found
+            for entry in told
+            if (entry.statement_id, entry.again) == (statement.id, again)
+        ),
         topic_name=topic_name(topic, language),
         archive_url=house.url("statements"),
     )
 
 
-def _entry(session: Session, house: House, statement: Statement, language: str) -> DigestEntry:
-    text = text_for(session, statement, language)
+def _entry(session: Session, house: House, statement: Statement, entry: Entry) -> DigestEntry:
+    text = texts.text(session, statement.id, entry.language, entry.version)
     return DigestEntry(
         title=text.title,
         published_on=statement.dated,
         body=text.body,
         body_language=text.language,
         url=house.url("statements", statement.slug),
-        fallback=text.language != language,
+        fallback=entry.fallback,
+        again=entry.again,
     )
 
 

@@ -69,6 +69,16 @@ def chain(wished: Iterable[str]) -> list[str]:
     return [tag for wish in wished for tag in dict.fromkeys((wish, wish.partition("-")[0]))]
 
 
+def meets(language: str, wished: Sequence[str]) -> bool:
+    """Whether a text in the language is what these wishes ask for most."""
+    return language in chain(wished[:1])
+
+
+def wishes_most_for(language: str, wished: Sequence[str]) -> bool:
+    """Whether a translation into the language, or into one of which it is a region, is what they wait for."""
+    return bool(wished) and f"{wished[0]}-".startswith(f"{language}-")
+
+
 def preferred(wished: Sequence[str]) -> str | None:
     """The language, without a region, that a person wishes for most."""
     return wished[0].partition("-")[0] if wished else None
@@ -83,7 +93,7 @@ def choose_text(standing: Standing, wished: Sequence[str], *, received: str | No
 
 def _is_fallback(language: str, wished: Sequence[str]) -> bool:
     """A text in the frame's own language needs no word about it, nor does one that was wished for most."""
-    return language != choose_language(wished) and language not in chain(wished[:1])
+    return language != choose_language(wished) and not meets(language, wished)
 
 
 @dataclass(frozen=True)
@@ -192,22 +202,39 @@ def _answer(session: Session, mailing: Mailing, standing: Standing) -> Answer:
         case _ if standing.retracted:
             return lambda wished, received: SkipReason.RETRACTED
         case MailingKind.CORRECTION:
-            said = frozenset(_correction(session, mailing).words)
-            told = standing._replace(ready=standing.ready & said)
-            return lambda wished, received: choose_text(told, wished, received=received)
+            return _of_correction(standing, _correction(session, mailing))
         case MailingKind.TRANSLATION:
             language = str(mailing.facts["language"])
             if language not in standing.ready:  # a correction came between
                 return lambda wished, received: SkipReason.AWAITING_TRANSLATION
-            return lambda wished, received: Text(language, standing.version, False)
+            return lambda wished, received: _of_translation(standing, language, wished)
         case _:
-            return lambda wished, received: _alert(standing, wished)
+            return lambda wished, received: text_or_wait(standing, wished)
 
 
-def _alert(standing: Standing, wished: Sequence[str]) -> Text | SkipReason:
+def _of_correction(standing: Standing, correction: Correction) -> Answer:
+    """A correction is told in a text that it was said with; that of one language in this alone."""
+    said = standing.ready & frozenset(correction.words)
+    if correction.language is None:
+        told = standing._replace(ready=said)
+        return lambda wished, received: choose_text(told, wished, received=received)
+    if not said:  # a later one of the whole statement has left this language behind, and tells them
+        return lambda wished, received: SkipReason.CORRECTED
+    alone = standing._replace(ready=said, original=correction.language)
+    return lambda wished, received: choose_text(alone, wished)
+
+
+def _of_translation(standing: Standing, language: str, wished: Sequence[str]) -> Text | SkipReason:
+    """Who has turned to another language since is not told of this one."""
+    if not wishes_most_for(language, wished):
+        return SkipReason.NOTHING_CHANGED
+    return Text(language, standing.version, False)
+
+
+def text_or_wait(standing: Standing, wished: Sequence[str]) -> Text | SkipReason:
+    """The text by these wishes, or that their readers wait for a translation."""
     text = choose_text(standing, wished)
-    wanted = preferred(wished)
-    waits = wanted in standing.holds and text.language not in chain(wished[:1])
+    waits = preferred(wished) in standing.holds and not meets(text.language, wished)
     return SkipReason.AWAITING_TRANSLATION if waits else text
 
 

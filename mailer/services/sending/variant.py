@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from mailer.db.digests import Told
+from mailer.db.digest_texts import Told
 from mailer.services.sending.attendee import Manner
 from mailer.services.sending.texts import Text
 
