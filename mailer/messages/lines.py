@@ -15,7 +15,7 @@ _SLOT_WIDTH = 12  # about as wide as a name
 _CLOSING = "，。、；：？！）」』》】〉”’…—·.,;:?!)]}%"
 _OPENING = "（「『《【〈“‘([{"
 _NO_BREAK = "\u00a0"
-_AFTER_FIGURE = re.compile(r"(?<=\d) (?=\S{1,6}(?:\s|$))")
+_AFTER_FIGURE = re.compile(r"(?<=\d) (?=[^\s(（]{1,6}(?:\s|$))")
 _OFFSET_AT_END = re.compile(r"(?<=\u00a0)UTC[-+][0-9:]+\)$")  # Chinese has no blank there and breaks anywhere
 _LAST_BRACKET = re.compile(r"[(（][^()（）]{1,24}[)）]$")
 
