@@ -203,7 +203,9 @@ class Story:
             rules = [rule.id for rule in rules_for(session, symposium) if rule.days]
             if not outlooks(symposium, rules_for(session, symposium)):
                 raise StoryFailed("The symposium has no hour, so nothing can be reminded of.")
-        self.tell("where it is night then, in the morning: the demo's clock goes from turn to turn")
+        self.tell(
+            "where it is night, reminders wait for the morning, so the demo's clock goes from turn to turn:"
+        )
         while (turn := self._next_turn(rules)) is not None:
             self.clock.travel_to(max(turn + A_WHILE, self.clock()))
             self.tell(f"{self.clock():%A, %B %-d, %Y, %H:%M} UTC")
@@ -279,7 +281,7 @@ class Story:
             if mails + unclosed == 0:
                 return
             if mails not in (0, told):
-                self.tell(f"{mails:,} mails to go")
+                self.tell(f"{mails:,} to go")
                 told = mails
             time.sleep(0.25)
         raise StoryFailed(f"{told:,} mails did not leave within {PATIENCE:.0f} s. Look at the log above.")
