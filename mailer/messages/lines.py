@@ -17,7 +17,6 @@ _OPENING = "（「『《【〈“‘([{"
 _NO_BREAK = "\u00a0"
 _AFTER_FIGURE = re.compile(r"(?<=\d) (?=[^\s(（]{1,6}(?:\s|$))")
 _OFFSET_AT_END = re.compile(r"(?<=\u00a0)UTC[-+][0-9:]+\)$")  # Chinese has no blank there and breaks anywhere
-_SHORT_BRACKET = 20  # columns that fit into the card on the narrowest phone; "Нью-Йорк" would break too
 _LAST_BRACKET = re.compile(r"[(（][^()（）]{1,24}[)）]$")
 
 
@@ -70,13 +69,10 @@ def unbroken(when: str) -> str:
 
 
 def offset_at_end(when: str) -> str:
-    """What must not break at the end of a time in words: a short bracket, else "UTC-5)", or nothing.
+    """The offset with its bracket at the end of a time in words, or nothing: "UTC-5" must not break.
 
-    Chinese has wide brackets, sets no blank before them and breaks anywhere.
+    Not the whole bracket: with text twice as large it would not fit a phone, and may break after the city.
     """
-    bracket = _LAST_BRACKET.search(when)
-    if bracket and columns(bracket[0]) <= _SHORT_BRACKET and bracket[0].startswith("("):
-        return bracket[0]
     offset = _OFFSET_AT_END.search(when)
     return offset[0] if offset else ""
 
