@@ -1,4 +1,4 @@
-"""Takes the pictures in docs/images: mails as they look in the demo's inbox, in a real browser.
+"""Takes the pictures in docs/images: the mails in the demo's inbox and its pages, in a real browser.
 
 Without `--inbox URL` it runs a demo of its own on a folder that is thrown away, and ends it afterwards.
 The people in the pictures are invented; nothing leaves this machine.
@@ -46,6 +46,16 @@ class Picture:
 
 
 @dataclass(frozen=True, kw_only=True)
+class View:
+    """A page on a phone: the one behind the first link of this kind on the page of symposia."""
+
+    file: str
+    link: str  # how its address begins
+    query: str = ""
+    dark: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Mail:
     number: int
     kind: str
@@ -57,6 +67,12 @@ PICTURES = (
     Picture(file="alert-dark.png", kind="statement-alert", language="en", dark=True),
     Picture(file="alert-arabic.png", kind="statement-alert", language="ar"),
     Picture(file="reminder-phone.png", kind="reminder", language="uk"),
+    Picture(file="change-phone.png", kind="change", language="en"),
+)
+VIEWS = (
+    View(file="symposium-moved.png", link="/symposia/", query="zone=Asia/Yerevan"),
+    View(file="series-phone.png", link="/series/"),
+    View(file="series-persian.png", link="/series/", query="lang=fa", dark=True),
 )
 
 
@@ -103,6 +119,9 @@ def take_all(inbox: str) -> None:
         for picture in PICTURES:
             mail = mails[picture.kind, picture.language]
             _take(browser, f"{inbox}/{mail.number}/frame", PHONE, picture.file, dark=picture.dark)
+        for view in VIEWS:
+            url = _behind(browser, inbox.removesuffix("/inbox"), view)
+            _take(browser, url, PHONE, view.file, dark=view.dark)
         _take(browser, inbox, DESKTOP, "inbox.png")
         browser.close()
 
@@ -114,10 +133,22 @@ def _take(browser: Browser, url: str, size: tuple[int, int], file: str, *, dark:
         device_scale_factor=2 if size == PHONE else 1,
         color_scheme="dark" if dark else "light",
     )
-    page.goto(f"{url}?dark=1" if dark else url)
+    page.goto(f"{url}?dark=1" if dark and url.endswith("/frame") else url)
     page.screenshot(path=IMAGES / file)
     page.close()
     sys.stderr.write(f"Taken: docs/images/{file}\n")
+
+
+def _behind(browser: Browser, home: str, view: View) -> str:
+    """The address of a view: the first symposium that is ahead, or its series."""
+    page = browser.new_page()
+    page.goto(f"{home}/symposia")
+    page.locator('main a[href^="/symposia/"]').first.click()
+    if view.link != "/symposia/":
+        page.locator(f'main a[href^="{view.link}"]').first.click()
+    url = page.url.partition("?")[0]
+    page.close()
+    return f"{url}?{view.query}" if view.query else url
 
 
 def _find(inbox: str, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], Mail]:
@@ -154,10 +185,13 @@ def _read(number: int, octets: bytes) -> Mail:
 
 
 def _kind(message: EmailMessage) -> str:
-    # Only bulk mail has a Feedback-ID (mailing:topic:kind:sender); of the rest only reminders can be left.
+    # Only bulk mail has a Feedback-ID (mailing:topic:kind:sender); of the rest only reminders can be left,
+    # and the notice of a change says so in its subject.
     words = str(message.get("Feedback-ID", "")).split(":")
     if len(words) == 4:
         return words[2]
+    if str(message.get("Subject", "")).startswith("Changed: "):
+        return "change"
     return "reminder" if "List-Unsubscribe" in message and "Auto-Submitted" in message else ""
 
 

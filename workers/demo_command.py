@@ -97,7 +97,7 @@ def _report(embedded: Embedded, outcome: dict[str, Any], *, as_json: bool) -> No
     accounts = [account for account in everything if account.books.audience > 1]
     single = sum(account.books.audience == 1 for account in everything)
     terminal.table("Mailings", COLUMNS, [row(account) for account in accounts], numbers=NUMBERS)
-    terminal.say(f"and {single} confirmations of one recipient each (mailer mailing list shows them all).")
+    terminal.say(f"and {single} confirmations of one recipient each (mailer mailing list --all shows them).")
     terminal.say("The books balance." if outcome["balanced"] else "The books do NOT balance.")
     if as_json:
         terminal.say(json.dumps(outcome, ensure_ascii=False))

@@ -203,9 +203,12 @@ class Story:
             rules = [rule.id for rule in rules_for(session, symposium) if rule.days]
             if not outlooks(symposium, rules_for(session, symposium)):
                 raise StoryFailed("The symposium has no hour, so nothing can be reminded of.")
+        self.tell(
+            "where it is night, reminders wait for the morning, so the demo's clock goes from turn to turn:"
+        )
         while (turn := self._next_turn(rules)) is not None:
             self.clock.travel_to(max(turn + A_WHILE, self.clock()))
-            self.tell(f"the demo's clock is set to {self.clock():%A, %B %-d, %Y, %H:%M} UTC")
+            self.tell(f"{self.clock():%A, %B %-d, %Y, %H:%M} UTC")
             wake.hint(Task.SEND_DUE)
             self.come_to_rest()
 
@@ -271,27 +274,30 @@ class Story:
 
     def come_to_rest(self) -> None:
         """Wait until nothing that is due is open any more, telling how far it is."""
-        started, told = time.monotonic(), -1
+        started, told = time.monotonic(), 0
         while time.monotonic() - started < PATIENCE:
             with self.house.database.read() as session:
-                waiting = _waiting(session, self.clock())
-            if waiting == 0:
+                mails, unclosed = _due(session, self.clock()), _unclosed(session, self.clock())
+            if mails + unclosed == 0:
                 return
-            if waiting != told:
-                self.tell(f"{waiting:,} to go")
-                told = waiting
+            if mails not in (0, told):
+                self.tell(f"{mails:,} to go")
+                told = mails
             time.sleep(0.25)
-        raise StoryFailed(
-            f"{told:,} deliveries did not leave within {PATIENCE:.0f} s. Look at the log above."
-        )
+        raise StoryFailed(f"{told:,} mails did not leave within {PATIENCE:.0f} s. Look at the log above.")
 
 
-def _waiting(session: Session, now: datetime) -> int:
-    """Deliveries that are due and open, and mailings that are not expanded or closed yet (one each)."""
+def _due(session: Session, now: datetime) -> int:
+    """Deliveries that are due and open."""
     due = select(func.count()).where(Delivery.state.in_(OPEN), Delivery.due_at <= now)
+    return session.scalar(due) or 0
+
+
+def _unclosed(session: Session, now: datetime) -> int:
+    """Mailings that are due and not expanded or closed yet."""
     unclosed = select(func.count()).where(
         Mailing.state.in_({MailingState.EXPANDING, MailingState.SENDING}),
         Mailing.due_at <= now,
         Mailing.kind != MailingKind.REMINDER,
     )
-    return (session.scalar(due) or 0) + (session.scalar(unclosed) or 0)
+    return session.scalar(unclosed) or 0

@@ -9,13 +9,24 @@ from mailer.cli import doubts, receipts, terminal
 from mailer.services.desk import mailings
 from mailer.services.desk.mailings import Account
 from mailer.services.desk.reasons import sentence
+from mailer.vocabulary import MailingKind
 
 mailing = typer.Typer(help="Mailings: who got it, who did not and why.", no_args_is_help=True)
 
 Key = Annotated[str, typer.Argument(help="The mailing's key, such as statement:1:alert.")]
 
-COLUMNS = ("key", "kind", "state", "audience", "sent", "failed", "skipped", "in doubt", "open")
-NUMBERS = COLUMNS[3:]
+COLUMNS = ("key", "state", "audience", "sent", "failed", "skipped", "in doubt", "open")
+NUMBERS = COLUMNS[2:]
+TO_ONE_PERSON = frozenset(
+    {
+        MailingKind.OPT_IN,
+        MailingKind.WELCOME,
+        MailingKind.REGISTRATION_REQUEST,
+        MailingKind.REGISTRATION_CONFIRMATION,
+        MailingKind.WAITING_LIST,
+        MailingKind.WITHDRAWAL,
+    }
+)
 
 
 def row(account: Account) -> tuple[str, ...]:
@@ -29,7 +40,7 @@ def row(account: Account) -> tuple[str, ...]:
         books.in_doubt,
         books.open,
     )
-    return (account.key, account.kind, account.state.value, *(f"{count:,}" for count in counts))
+    return (account.key, account.state.value, *(f"{count:,}" for count in counts))
 
 
 def summary(account: Account) -> dict[str, object]:
@@ -52,6 +63,9 @@ def summary(account: Account) -> dict[str, object]:
 @mailing.command("list")
 @terminal.command
 def list_(
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also confirmations and the like that went well.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a list for programs.")] = False,
 ) -> None:
     """The newest mailings with their books: audience = sent + failed + skipped + in doubt + open."""
@@ -60,7 +74,16 @@ def list_(
     if as_json:
         terminal.as_json([summary(account) for account in found])
         return
-    terminal.table("Mailings", COLUMNS, [row(account) for account in found], numbers=NUMBERS)
+    told = [account for account in found if everything or not _unremarkable(account)]
+    terminal.table("Mailings", COLUMNS, [row(account) for account in told], numbers=NUMBERS)
+    if rest := len(found) - len(told):
+        terminal.say(f"and {rest:,} to one person each that went well (--all lists them too).")
+
+
+def _unremarkable(account: Account) -> bool:
+    """A confirmation or the like that is sent: there are as many as people, and none needs a look."""
+    books = account.books
+    return MailingKind(account.kind) in TO_ONE_PERSON and books.sent == books.audience
 
 
 @mailing.command("show")
@@ -69,7 +92,8 @@ def show(key: Key) -> None:
     """One mailing's books, with a sentence for every reason."""
     with terminal.house().database.read() as session:
         account = mailings.account(session, mailings.find(session, key))
-    terminal.table(account.key, COLUMNS[1:], [row(account)[1:]], numbers=NUMBERS)
+    title = f"{account.key} ({account.kind.replace('_', ' ')})"
+    terminal.table(title, COLUMNS[1:], [row(account)[1:]], numbers=NUMBERS)
     for reason, count in sorted(account.books.skipped.items()):
         terminal.say(f"{count:,} skipped: {sentence(reason)}")
 

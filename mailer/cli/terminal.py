@@ -11,10 +11,10 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from sqlalchemy.exc import OperationalError
 
 from mailer.addresses import AddressError
+from mailer.cli import tables
 from mailer.db.migrate import DatabaseVersionError
 from mailer.db.seal import SealBroken
 from mailer.ingest.errors import IngestError
@@ -169,14 +169,11 @@ def table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[str] = ()
 ) -> None:
     """A result for people: a table as wide as the terminal, or as it needs when it is piped."""
-    width = None if sys.stdout.isatty() else 160
-    drawn = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
-    for column in columns:
-        right = column in numbers
-        drawn.add_column(column, justify="right" if right else "left", overflow="fold", no_wrap=right)
-    for row in rows:
-        drawn.add_row(*(_plain(cell) for cell in row))
-    Console(width=width, highlight=False).print(drawn)
+    told = [[_plain(cell) for cell in row] for row in rows]
+    if not told:
+        say(f"{title}: none.")
+        return
+    tables.draw(title, columns, told, numbers, None if sys.stdout.isatty() else 160)
 
 
 def _is_control(letter: str) -> bool:

@@ -15,7 +15,7 @@ _SLOT_WIDTH = 12  # about as wide as a name
 _CLOSING = "，。、；：？！）」』》】〉”’…—·.,;:?!)]}%"
 _OPENING = "（「『《【〈“‘([{"
 _NO_BREAK = "\u00a0"
-_AFTER_FIGURE = re.compile(r"(?<=\d) (?=\S{1,6}(?:\s|$))")
+_AFTER_FIGURE = re.compile(r"(?<=\d) (?=[^\s(（]{1,6}(?:\s|$))")
 _OFFSET_AT_END = re.compile(r"(?<=\u00a0)UTC[-+][0-9:]+\)$")  # Chinese has no blank there and breaks anywhere
 _LAST_BRACKET = re.compile(r"[(（][^()（）]{1,24}[)）]$")
 
@@ -69,7 +69,10 @@ def unbroken(when: str) -> str:
 
 
 def offset_at_end(when: str) -> str:
-    """The offset with its bracket at the end of a time in words, or nothing: "UTC-5" must not break."""
+    """The offset with its bracket at the end of a time in words, or nothing: "UTC-5" must not break.
+
+    Not the whole bracket: with text twice as large it would not fit a phone, and may break after the city.
+    """
     offset = _OFFSET_AT_END.search(when)
     return offset[0] if offset else ""
 

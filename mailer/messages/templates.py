@@ -202,10 +202,18 @@ def _prose(markdown: str, language: str) -> Prose:
     body = markup.render(markdown, language=language)
     if not body.text.strip():
         raise FactRefused("The body has no text once its Markdown is read. Write some, without raw HTML.")
-    first = LexborHTMLParser(body.html).css_first("p")
-    opening = " ".join(first.text().split()) if first is not None else ""
     safe = Markup(body.html)  # noqa: S704 -- markup.render gives only what its allow-list let through
-    return Prose(html=safe, text=body.text, opening=opening, voice=voice(language))
+    return Prose(html=safe, text=body.text, opening=_opening(body.html, language), voice=voice(language))
+
+
+def _opening(html: str, language: str) -> str:
+    """The first paragraph, and the next ones while it is no more than a "Dear ...,"."""
+    told = ""
+    for paragraph in LexborHTMLParser(html).css("p"):
+        told = f"{told}{voice(language).gap}{' '.join(paragraph.text().split())}".strip()
+        if lines.length(told) >= _PREHEADER_LEAST:
+            break
+    return told
 
 
 def _told(entry: DigestEntry, *, lines_too: bool = True) -> Told:

@@ -15,8 +15,15 @@ from babel.dates import format_date
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from mailer.messages import markup, words
-from mailer.messages.catalogues import direction, gettext_for, language_name, templates_folder
+from mailer.messages import lines, markup, words
+from mailer.messages.catalogues import (
+    date_in_words,
+    direction,
+    gettext_for,
+    language_name,
+    number_in_words,
+    templates_folder,
+)
 from mailer.services.house import House
 from mailer.vocabulary import Precision
 from mailer.web.assets import Assets
@@ -93,13 +100,16 @@ def _wordings(language: str) -> dict[str, Any]:
     """Dates and zones in words, in one language."""
 
     def long_date(day: date) -> str:
-        return str(format_date(day, format="long", locale=language))
+        return date_in_words(day, said_in=language)
 
     def month_name(day: date) -> str:
         return str(format_date(day, "LLL", locale=language)).rstrip(".")
 
+    def number(figure: int) -> str:
+        return number_in_words(figure, said_in=language)
+
     def when(moment: Any, still_open: str) -> str:
-        return words.in_words(
+        said = words.in_words(
             moment.precision,
             day=moment.day,
             time=moment.wall_time,
@@ -108,6 +118,7 @@ def _wordings(language: str) -> dict[str, Any]:
             tba=still_open,
             with_offset=moment.precision is Precision.DATETIME,
         )
+        return lines.unbroken(said)
 
     def elsewhere(starts_at: datetime, zone: str, reader_zone: str | None) -> str | None:
         return words.reader_line(starts_at, zone, reader_zone, language)
@@ -124,6 +135,8 @@ def _wordings(language: str) -> dict[str, Any]:
         "long_date": long_date,
         "machine_time": machine,
         "month_name": month_name,
+        "number": number,
+        "offset_at_end": lines.offset_at_end,
         "when": when,
     }
 

@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from selectolax.lexbor import LexborNode
 
+from mailer.messages.catalogues import online_words
 from mailer.messages.facts import CampaignFacts, ReminderFacts, StatementFacts, SymposiumFacts
 from mailer.messages.lines import columns, is_right_to_left
 from mailer.messages.templates import direction, neutral_name, render
@@ -69,6 +70,11 @@ def one(mail: Mail, selector: str) -> LexborNode:
     found = mail.document.css_first(selector)
     assert found is not None, f"{mail}: no {selector}"
     return found
+
+
+def as_said(fact: str, mail: Mail) -> str:
+    """A fact as the mail says it: a place that is the word "Online" is said in the mail's language."""
+    return online_words(mail.language, True) if fact.lower() == "online" else fact
 
 
 def symposium_of(mail: Mail) -> SymposiumFacts | None:
@@ -401,7 +407,7 @@ def r22(mail: Mail) -> Iterator[str]:
             yield f"the text lacks {url}"
     said = squeezed(" ".join(words for _, words in text_nodes(one(mail, "body"))))
     spoken = squeezed(mail.text)
-    for fact in strings(mail.facts):
+    for fact in (as_said(one, mail) for one in strings(mail.facts)):
         if squeezed(fact) not in spoken:
             yield f"the text lacks {fact!r}"
         if squeezed(fact) not in said and not fact.startswith("https:"):
@@ -431,7 +437,7 @@ def r24(mail: Mail) -> Iterator[str]:
     for part in (squeezed(mail.document.body.text()) if mail.document.body else "", squeezed(mail.text)):
         if squeezed(symposium.when) not in part or (symposium.offset or "") not in part:
             yield "when is not said in full"
-        if symposium.where and symposium.where not in part:
+        if symposium.where and as_said(symposium.where, mail) not in part:
             yield "where is not said"
         if symposium.offset and squeezed(mail.values["local_time"]) not in part:
             yield "the reader's own time is missing"

@@ -70,7 +70,7 @@ BREAKS: list[tuple[Rule, MailingKind, str, str, str]] = [
     (rules.r21, MailingKind.STATEMENT_ALERT, "html", "https://www.example.org/p/", "https://www.example.org/x/"),
     (rules.r22, MailingKind.REMINDER, "text", "https://www.example.org/u/", "https://www.example.org/x/"),
     (rules.r22, MailingKind.REMINDER, "text", "Restorative", "Retributive"),
-    (rules.r22, MailingKind.REMINDER, "text", "Online", "\u200eOnline"),
+    (rules.r22, MailingKind.REMINDER, "text", "Restorative", "\u200eRestorative"),
     (rules.r22, MailingKind.REMINDER, "text", "New York, NY", "New York, " + "NY " * 30),
     (rules.r23, MailingKind.REMINDER, "subject", ": ", ": " + "x" * 70),
     (rules.r23, MailingKind.REMINDER, "subject", ": ", ":\r\n"),
