@@ -98,8 +98,9 @@ def show(
     with terminal.house().database.read() as session:
         one = registry.find(session, which)
         items = registry.items_of(session, one)
+        asked = registry.questions_of(session, one)
     if as_json:
-        terminal.as_json({**_summary(one), "items": [_item(each) for each in items]})
+        terminal.as_json({**_summary(one), "items": [_item(each, asked.get(each.key)) for each in items]})
         return
     next_at = f"next {_time(one.next_check_at)} UTC" if one.state is SourceState.WATCHED else "paused"
     terminal.say(f"{one.name}: {one.url}\n{_kind(one)}, every {_every(one)}, {next_at}")
@@ -112,7 +113,7 @@ def show(
             each.title,
             "gone" if each.gone_at else each.fate.value,
             each.medium.value,
-            each.why,
+            _why(each, asked.get(each.key)),
         )
         for each in items
     ]
@@ -152,8 +153,8 @@ def check(
         f"{first}{taken.drafts} new drafts, {taken.proposals} proposals and notices, {taken.held} held, "
         f"{taken.seen} only seen, {taken.unchanged} unchanged. Nobody was mailed."
     )
-    if taken.proposals:
-        terminal.say("Decide with: mailer proposal list")
+    if taken.proposals or taken.held:
+        terminal.say("Decide and answer with: mailer proposal list")
     terminal.say(f"See all of it with: mailer source show {found.name}")
 
 
@@ -202,7 +203,11 @@ def _summary(one: Source) -> dict[str, object]:
     }
 
 
-def _item(each: SourceItem) -> dict[str, object]:
+def _why(each: SourceItem, question: int | None) -> str:
+    return f"{each.why} Answer it: mailer proposal show {question}" if question else each.why
+
+
+def _item(each: SourceItem, question: int | None) -> dict[str, object]:
     return {
         "key": each.key,
         "title": each.title,
@@ -210,6 +215,7 @@ def _item(each: SourceItem) -> dict[str, object]:
         "state": each.fate.value,
         "read_from": each.medium.value,
         "why": each.why,
+        "question": question,
         "statement": each.statement_id,
         "symposium": each.symposium_id,
         "first_seen": each.first_seen.isoformat(),

@@ -97,6 +97,7 @@ def draft_of(event: Event) -> SymposiumDraft:
         line=event.line,
         register_url=event.url,
         month_day=(start.day.month, start.day.day) if start.day else None,
+        printed_time=start.at,
         needs_confirmation=tuple(ask for ask in (start.ask, end.ask if end and exact else None) if ask),
         held=held or None,
         readings=readings,

@@ -96,11 +96,13 @@ def _read(
     title = short_line(_plain(item.title), TITLE_LETTERS)
     if not title:
         words = short_line(_plain(item.body), 80) or "an item without words"
-        return _Read(statement=UnreadLine(number=number, text=words, why="The item has no title."))
+        return _Read(
+            statement=UnreadLine(number=number, text=words, why="The item has no title.", asks=False)
+        )
     try:
         document = read_html(item.body) if item.is_html else read_text(item.body)
     except PageError as problem:
-        return _Read(statement=UnreadLine(number=number, text=title, why=str(problem)))
+        return _Read(statement=UnreadLine(number=number, text=title, why=str(problem), asks=False))
     address = web_address(item.url, source) if plain_address(item.url) else None
     url = plain_address(address) if address else None
     units = split_units(document, zones)
@@ -110,7 +112,9 @@ def _read(
     body = _markdown(units, programme)
     if not body:
         return _Read(
-            statement=UnreadLine(number=number, text=title, why="The item has a title, but no text."),
+            statement=UnreadLine(
+                number=number, text=title, why="The item has a title, but no text.", asks=False
+            ),
             symposia=_of_feed(programme, number),
         )
     statement = _statement(item, title, body, url, published, _language(item, document, language))

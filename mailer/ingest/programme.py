@@ -132,6 +132,7 @@ def _draft(unit: Unit, event: DateLine, dated: Dated, around: _Around) -> Sympos
         line=unit.number,
         register_url=around.register_url,
         month_day=(event.month, event.day) if event.day else None,
+        printed_time=event.time,
         needs_confirmation=(dated.inferred,) if dated.inferred else (),
         warnings=(warning,) if warning else (),
         held=_both(dated.held, _both(event.held, change)),

@@ -20,7 +20,7 @@ ASSUMED_MINUTES = 60  # of a symposium whose source gives no end
 def add_statement(session: Session, draft: StatementDraft, now: datetime) -> Statement:
     """Keep a statement as a draft, with its text as the first version. Mails nobody."""
     statement = Statement(
-        key=draft.key,
+        key=free_key(session, Statement, draft.key),
         slug=_free_slug(session, Statement, draft.title),
         state=StatementState.DRAFT,
         language=draft.language,
@@ -44,10 +44,15 @@ def add_statement(session: Session, draft: StatementDraft, now: datetime) -> Sta
     return statement
 
 
-def add_symposium(session: Session, draft: SymposiumDraft, now: datetime) -> Symposium:
-    """Keep a symposium as a draft, with its date as the first generation. Mails nobody."""
+def add_symposium(
+    session: Session, draft: SymposiumDraft, now: datetime, *, moment: Moment | None = None
+) -> Symposium:
+    """Keep a symposium as a draft, with its date as the first generation. Mails nobody.
+
+    `moment` says the date where a draft cannot: a year alone, the second of an hour that comes twice.
+    """
     symposium = Symposium(
-        key=draft.key,
+        key=free_key(session, Symposium, draft.key),
         slug=_free_slug(session, Symposium, draft.title),
         series_id=_series(session, draft),
         title=draft.title,
@@ -66,8 +71,17 @@ def add_symposium(session: Session, draft: SymposiumDraft, now: datetime) -> Sym
     )
     session.add(symposium)
     session.flush()
-    set_moment(session, symposium, moment_of_draft(draft), now)
+    set_moment(session, symposium, moment or moment_of_draft(draft), now)
     return symposium
+
+
+def free_key(session: Session, table: type[Statement] | type[Symposium], wanted: str) -> str:
+    """The wanted key, or one beside it: another thing may have had it in another year."""
+    key, number = wanted, 1
+    while session.scalar(select(table.id).where(table.key == key)) is not None:
+        number += 1
+        key = f"{wanted}#{number}"
+    return key
 
 
 def moment_of_draft(draft: SymposiumDraft) -> Moment:

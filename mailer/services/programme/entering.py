@@ -107,7 +107,7 @@ def enter_symposium(
     month = (moment.day.year, moment.day.month) if moment.day else None
     fields = ("title", "day", "month", "year", "time", "zone", "minutes", "place")
     draft = SymposiumDraft(
-        key=_free_key(session, symposium_key(title, month)),
+        key=symposium_key(title, month),
         title=title,
         series=one_line(entry.series)[:120] if entry.series else None,
         series_text=None,
@@ -164,14 +164,6 @@ def _refuse_twin(session: Session, title: str, moment: Moment) -> None:
                 f"A symposium of this title and date is there already: {one.slug}. If it is another: --anyway"
             )
             raise AlreadyThere(why, id=one.id, same=moment_of(one) == moment)
-
-
-def _free_key(session: Session, wanted: str) -> str:
-    key, number = wanted, 1
-    while session.scalar(select(Symposium.id).where(Symposium.key == key)) is not None:
-        number += 1
-        key = f"{wanted}#{number}"
-    return key
 
 
 def _record(session: Session, subject: str, actor: str, now: datetime) -> None:

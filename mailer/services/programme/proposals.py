@@ -9,7 +9,7 @@ from mailer.db.mailings import Mailing
 from mailer.db.programme import Proposal, Statement, StatementText, Symposium
 from mailer.services import audit
 from mailer.services.house import House
-from mailer.services.programme import symposia
+from mailer.services.programme import answering, symposia
 from mailer.services.programme.dates import Moment, moment_of
 from mailer.services.programme.proposing import NOT_LISTED, WAITING
 from mailer.services.programme.symposia import Edit
@@ -28,6 +28,8 @@ def open_ones(session: Session) -> list[Proposal]:
 
 def subject_of(session: Session, proposal: Proposal) -> str:
     """The title of what a proposal is about, as it stands now."""
+    if proposal.question is not None:
+        return answering.question_of(proposal).title
     if proposal.symposium_id is not None:
         return session.get_one(Symposium, proposal.symposium_id).title
     if proposal.statement_id is not None:
@@ -36,7 +38,8 @@ def subject_of(session: Session, proposal: Proposal) -> str:
 
 
 def find(session: Session, number: int) -> Proposal:
-    found = session.get(Proposal, number)
+    """An open proposal, held until the commit: two people may decide at the same moment."""
+    found = session.get(Proposal, number, with_for_update=True)
     if found is None or found.state not in WAITING:
         raise ProposalRefusal(
             f"No open proposal has the number {number}. List them with: mailer proposal list"
@@ -67,7 +70,9 @@ def accept(
             f"mailer symposium call-off; else close this notice with: mailer proposal reject {proposal.id}"
         )
     notice = None
-    if proposal.symposium_id is None:
+    if proposal.question is not None:
+        notice = answering.settle(session, house, proposal, actor=actor, now=now)
+    elif proposal.symposium_id is None:
         _edit_statement(session, proposal, now)
     else:
         symposium = session.get_one(Symposium, proposal.symposium_id)
@@ -153,6 +158,8 @@ def moment_with(old: Moment, proposal: Proposal) -> Moment:
 
 def reject(session: Session, proposal: Proposal, *, actor: str, now: datetime) -> None:
     """Leave everything as it is; the same proposal is not made again."""
+    if proposal.question is not None:
+        answering.let_go(session, proposal)
     _decide(session, proposal, ProposalState.REJECTED, actor, now)
 
 

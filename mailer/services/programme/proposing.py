@@ -94,15 +94,20 @@ def withdraw(
     symposium_id: int | None = None,
     statement_id: int | None = None,
     but: str = "",
+    notices_only: bool = False,
 ) -> int:
-    """Take back what a source suggested about one thing, except the suggestion of this fingerprint."""
+    """Take back what a source suggested about one thing, except the suggestion of this fingerprint.
+
+    `notices_only`: only that it was no longer there. What is asked is another's to withdraw.
+    """
     theirs = select(Proposal).where(
         Proposal.source_id == source_id,
         Proposal.state.in_(WAITING),
         Proposal.fingerprint != but,
+        Proposal.question.is_(None),
         Proposal.symposium_id == symposium_id if symposium_id else Proposal.statement_id == statement_id,
     )
-    found = session.scalars(theirs).all()
+    found = [one for one in session.scalars(theirs).all() if not notices_only or NOT_LISTED in one.changes]
     for proposal in found:
         proposal.state = ProposalState.WITHDRAWN
     return len(found)

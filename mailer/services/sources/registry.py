@@ -108,6 +108,16 @@ def items_of(session: Session, source: Source) -> list[SourceItem]:
     )
 
 
+def questions_of(session: Session, source: Source) -> dict[str, int]:
+    """The numbers of the questions that wait, by the keys of their items."""
+    theirs = select(Proposal).where(
+        Proposal.source_id == source.id,
+        Proposal.question.is_not(None),
+        Proposal.state == ProposalState.OPEN,
+    )
+    return {str(one.question["key"]): one.id for one in session.scalars(theirs) if one.question}
+
+
 def held_counts(session: Session, today: date) -> dict[int, int]:
     """How many items of each source wait for a person: held, still there, and not over."""
     waiting = (

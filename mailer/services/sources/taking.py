@@ -28,6 +28,7 @@ from mailer.services.programme.proposing import (
     suggestion_of,
     withdraw,
 )
+from mailer.services.sources.asking import ask
 from mailer.services.sources.registry import incident_key
 from mailer.vocabulary import TRUST, ItemFate, Medium
 
@@ -79,6 +80,9 @@ def take_page(
     close_incident(session, key, now)
     taking = _Taking(session, source, rows, known.symposia, now)
     taken = taking.all_of(found, first=first)
+    session.flush()
+    ask(session, source, page, rows, today=today, now=now)
+    taken = replace(taken, held=sum(rows[one.key].fate is ItemFate.HELD for one in found.found))
     if first and (found.found or found.unchanged):
         source.imported_at = now
     _record(session, source, taken, now)
@@ -128,7 +132,7 @@ class _Taking:
             row.statement_id = (
                 add_statement(self.session, one.draft, self.now).id
                 if one.make
-                else _statement_id(one) or row.statement_id
+                else (_statement_id(one) if one.fate is not ItemFate.HELD else None) or row.statement_id
             )
         return self._propose(one, row, hold=hold)
 
@@ -192,7 +196,7 @@ class _Taking:
 
     def _still_there(self, row: SourceItem) -> None:
         if row.gone_at is not None and row.symposium_id is not None:
-            withdraw(self.session, self.source.id, symposium_id=row.symposium_id)
+            withdraw(self.session, self.source.id, symposium_id=row.symposium_id, notices_only=True)
         row.last_seen, row.gone_at = self.now, None
 
     def _new_row(self, one: Found) -> SourceItem:

@@ -1,0 +1,16 @@
+"""what a source leaves open is asked, and answered by a person
+
+Revision: 0014, after 0009
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0014"
+down_revision = "0009"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("proposals", sa.Column("question", sa.JSON()))
