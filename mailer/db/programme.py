@@ -297,5 +297,6 @@ class Proposal(Base):
     raw: Mapped[str] = mapped_column(Text)
     # What was held, and what persons have answered: then nothing is changed, something is asked.
     question: Mapped[JsonObject | None] = mapped_column(JSON(none_as_null=True))
+    generation: Mapped[int | None]  # the symposium's date when this was proposed
     state: Mapped[ProposalState] = mapped_column(word(ProposalState), default=ProposalState.OPEN)
     created_at: Mapped[datetime] = mapped_column(Instant)

@@ -14,7 +14,7 @@ from mailer.ingest.draft import PageDraft, StatementDraft, SymposiumDraft, Unrea
 from mailer.ingest.errors import PageError
 from mailer.ingest.event import each_once, is_sensible, plain_address, short_line, short_uid
 from mailer.ingest.html import read_html
-from mailer.ingest.programme import Programme, read_programme, web_address
+from mailer.ingest.programme import WEAK, Programme, read_programme, web_address
 from mailer.ingest.statement import TITLE_LETTERS, canonical_url, statement_key
 from mailer.ingest.units import Unit, UnitKind, split_units
 from mailer.vocabulary import FieldSource, Medium, SourceKind
@@ -154,7 +154,10 @@ def _language(item: FeedItem, document: Document, fallback: str) -> tuple[str, F
 
 
 def _of_feed(programme: Programme, number: int) -> tuple[SymposiumDraft, ...]:
-    return tuple(replace(one, medium=Medium.FEED, line=number) for one in programme.symposia if not one.held)
+    """A post's dated lines. One that stands alone is offered; what may be prose is left: posts are prose."""
+    return tuple(
+        replace(one, medium=Medium.FEED, line=number) for one in programme.symposia if one.held != WEAK
+    )
 
 
 def _markdown(units: Sequence[Unit], programme: Programme) -> str:

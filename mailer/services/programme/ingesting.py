@@ -92,7 +92,7 @@ def known_programme(session: Session) -> Programme:
     """The statements and symposia that a page is held against."""
     return Programme(
         statements=tuple(_known_statement(one) for one in session.scalars(select(Statement))),
-        symposia=tuple(_known(one) for one in session.scalars(select(Symposium))),
+        symposia=tuple(known_facts(one) for one in session.scalars(select(Symposium))),
     )
 
 
@@ -112,15 +112,17 @@ def _known_statement(statement: Statement) -> KnownStatement:
     )
 
 
-def _known(symposium: Symposium) -> Known:
+def known_facts(symposium: Symposium) -> Known:
     exact = symposium.precision in {Precision.DATETIME, Precision.DATE}
+    of_year = symposium.precision is Precision.YEAR
     return Known(
         id=symposium.id,
         key=symposium.key,
         title=symposium.title,
         precision=symposium.precision,
         day=symposium.day if exact else None,
-        month=(symposium.day.year, symposium.day.month) if symposium.day else None,
+        month=(symposium.day.year, symposium.day.month) if symposium.day and not of_year else None,
+        year=symposium.day.year if symposium.day and of_year else None,
         time=symposium.wall_time,
         zone=symposium.zone,
         sources={name: FieldSource(source) for name, source in symposium.sources.items()},

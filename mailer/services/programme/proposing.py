@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from mailer.db.dialect import insert
-from mailer.db.programme import Proposal
+from mailer.db.programme import Proposal, Symposium
 from mailer.ingest.likely import EditedStatement, PerhapsSame, StatementVerdict
 from mailer.ingest.verdict import CalledOff, Change, Retitle, Verdict
 from mailer.vocabulary import Medium, ProposalState
@@ -57,7 +57,9 @@ def open_proposal(session: Session, wanted: Suggestion, now: datetime, *, held: 
 
     One that was accepted or withdrawn is opened again: things have changed since, or it would not be made.
     """
+    about = select(Symposium.generation).where(Symposium.id == wanted.symposium_id)
     facts = {
+        "generation": session.scalar(about) if wanted.symposium_id else None,
         "source_id": wanted.source_id,
         "medium": wanted.medium,
         "note": wanted.note,

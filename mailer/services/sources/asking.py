@@ -62,7 +62,7 @@ def ask(
         if open_now < MOST_ASKED:
             _open(session, source, one, before, known.values(), now)
             open_now += 1
-    _withdraw(page, known.values(), {one.fingerprint for one in wanted})
+    _withdraw(page, known.values(), {one.fingerprint for one in wanted}, today)
 
 
 def _all_of(source: Source, page: PageDraft, rows: Mapping[str, SourceItem], today: date) -> Iterator[Asked]:
@@ -178,11 +178,13 @@ def _said_before(one: Asked, known: Iterable[Proposal]) -> Answers:
     return Answers()
 
 
-def _withdraw(page: PageDraft, known: Iterable[Proposal], wanted: set[str]) -> None:
+def _withdraw(page: PageDraft, known: Iterable[Proposal], wanted: set[str], today: date) -> None:
     here = by_key(page)
     lists_all = page.whole and page.kind not in _FEEDS  # a feed lists the latest only
     for proposal in known:
         if proposal.state not in WAITING or proposal.fingerprint in wanted:
             continue
-        if lists_all or question_of(proposal).key in here:
+        question = question_of(proposal)
+        over = question.symposium is not None and _is_over(question.symposium, today)
+        if lists_all or over or question.key in here:
             proposal.state = ProposalState.WITHDRAWN

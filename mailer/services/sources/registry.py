@@ -20,6 +20,7 @@ SHORTEST, LONGEST = timedelta(minutes=15), timedelta(days=30)
 MOST_SOURCES = 200
 URL_LETTERS = 1_000
 _EVERY = re.compile(r"(\d{1,4})\s*(m|min|h|d)", re.I)
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,1}")
 _UNITS = {"m": 60, "min": 60, "h": 3_600, "d": 86_400}
 _SECOND_LEVELS = frozenset(("co", "com", "org", "net", "ac", "gov", "edu"))
 
@@ -61,6 +62,8 @@ def add(
     limits = limits or Limits()
     if len(wanted.url) > URL_LETTERS:
         raise SourceRefusal(f"The web address is longer than {URL_LETTERS:,} letters. Use a shorter one.")
+    if not _LANGUAGE.fullmatch(wanted.language):
+        raise SourceRefusal(f'"{wanted.language[:40]}" is no language. Write it as en, hy or pt-BR.')
     target = read_url(wanted.url, plain_http=limits.plain_http, any_port=bool(limits.allow))
     if session.scalar(select(Source.id).where(Source.url == target.url)) is not None:
         raise SourceRefusal("This address is watched already. See: mailer source list")

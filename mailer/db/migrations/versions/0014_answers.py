@@ -1,4 +1,4 @@
-"""what a source leaves open is asked, and answered by a person
+"""what a source leaves open is asked and answered; a proposal knows the date it was made about
 
 Revision: 0014, after 0009
 """
@@ -14,3 +14,4 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("proposals", sa.Column("question", sa.JSON()))
+    op.add_column("proposals", sa.Column("generation", sa.Integer()))
