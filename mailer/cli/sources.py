@@ -29,6 +29,10 @@ def add(
     name: Annotated[str | None, typer.Option(help="A short name for it.")] = None,
     zone: Annotated[str | None, typer.Option(help="The place its times are told in (IANA zone).")] = None,
     language: Annotated[str, typer.Option(help="Its language, where it does not say.")] = "en",
+    zone_name: Annotated[
+        list[str] | None,
+        typer.Option(help="What a zone's word means there: CST=America/Chicago; repeatable."),
+    ] = None,
     take_old: Annotated[
         bool, typer.Option("--take-old", help="Make drafts of the statements that are there already.")
     ] = False,
@@ -37,6 +41,7 @@ def add(
     where = zone or current().zone
     when.zone_named(where)
     interval = registry.read_every(every)
+    zone_names = dict(registry.read_zone_name(each) for each in zone_name or ())
     house = terminal.house()
     with house.database.write() as session:
         made = registry.add(
@@ -46,6 +51,7 @@ def add(
                 every=interval,
                 kind=kind,
                 zone=where,
+                zone_names=zone_names,
                 language=language,
                 name=name,
                 take_old=take_old,
@@ -158,6 +164,23 @@ def check(
     terminal.say(f"See all of it with: mailer source show {found.name}")
 
 
+@source.command("zone-name")
+@terminal.command
+def zone_name(
+    which: Which,
+    meaning: Annotated[str, typer.Argument(help="The source's word and the place: CST=America/Chicago.")],
+) -> None:
+    """Say what a source means by a zone's word, for all of its times; what it held for that is read anew."""
+    word, zone = registry.read_zone_name(meaning)
+    with terminal.house().database.write() as session:
+        one = registry.find(session, which)
+        registry.name_zone(session, one, word, zone, actor=terminal.actor(), now=terminal.now())
+        name = one.name
+    terminal.say(
+        f"{word} means {zone} there. It is read again within a minute, or: mailer source check {name}"
+    )
+
+
 @source.command("pause")
 @terminal.command
 def pause(which: Which) -> None:
@@ -194,6 +217,7 @@ def _summary(one: Source) -> dict[str, object]:
         "every_seconds": one.every_seconds,
         "state": one.state.value,
         "zone": one.zone,
+        "zone_names": one.zone_names,
         "checked_at": one.checked_at.isoformat() if one.checked_at else None,
         "next_check_at": one.next_check_at.isoformat(),
         "failures": one.failures,

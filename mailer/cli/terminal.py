@@ -5,7 +5,7 @@ import json
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from functools import wraps
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
@@ -181,6 +181,14 @@ def table(
     for row in rows:
         drawn.add_row(*(_plain(cell) for cell in row))
     Console(width=width, highlight=False).print(drawn)
+
+
+def hour(text: str) -> time:
+    """A wall time to the minute. Raises ValueError, also for an offset: the place's zone says that."""
+    read = time.fromisoformat(text)
+    if read.tzinfo is not None or read.second or read.microsecond:
+        raise ValueError(text)
+    return read
 
 
 def _is_control(letter: str) -> bool:

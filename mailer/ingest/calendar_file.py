@@ -29,7 +29,7 @@ from mailer.ingest.event import (
     short_uid,
 )
 from mailer.ingest.recurrence import NotExpanded, days_of, days_walked, read_rule
-from mailer.ingest.zones import is_place, zone_of
+from mailer.ingest.zones import ZONES, is_place, zone_of
 from mailer.vocabulary import FieldSource, Medium, SourceKind
 
 WINDOW = timedelta(days=366)
@@ -44,19 +44,21 @@ class _File:
     zone: str
     today: date
     called_off: bool
+    zones: Mapping[str, str]  # what its own words for zones mean
     walked: int = 0
     moved: dict[str, set[date]] = field(default_factory=dict)  # UID -> dates with a text of their own
 
 
-def read_calendar(text: str, *, fetched_on: date, zone: str) -> PageDraft:
+def read_calendar(text: str, *, fetched_on: date, zone: str, zones: Mapping[str, str] = ZONES) -> PageDraft:
     """Read a calendar file. `zone` is where times in UTC are shown: the file's own place, if it names none.
 
     Raises PageError for what is no whole calendar and for one past the limits.
     """
     calendar = _parse(only_events(text))
     file = _File(
-        zone=_zone_named(_text(calendar, "X-WR-TIMEZONE")) or zone,
+        zone=_zone_named(_text(calendar, "X-WR-TIMEZONE"), zones) or zone,
         today=fetched_on,
+        zones=zones,
         called_off=_text(calendar, "METHOD").upper() == "CANCEL",
     )
     components = list(calendar.walk("VEVENT"))
@@ -175,7 +177,7 @@ def _point(value: object, file: _File) -> Point | None:
 
 def _moment(moment: datetime, named: str, file: _File) -> Point:
     if named and named.upper() not in ("UTC", "GMT", "Z"):
-        zone = _zone_named(named)
+        zone = _zone_named(named, file.zones)
         wall = moment.replace(tzinfo=None)
         if moment.tzinfo is not None:
             held = (
@@ -216,10 +218,10 @@ def _end(component: Component, start: Point, file: _File) -> Point | None:
     return Point(day=last.date(), at=last.time().replace(tzinfo=None), zone=start.zone)
 
 
-def _zone_named(name: str) -> str | None:
+def _zone_named(name: str, zones: Mapping[str, str]) -> str | None:
     """An IANA zone for a TZID: its own name, Windows', or one with a maker's path before it."""
     name = name.strip().strip('"')
-    known = WINDOWS_TO_OLSON.get(name) or zone_of(name)
+    known = WINDOWS_TO_OLSON.get(name) or zone_of(name, zones)
     for candidate in (known, name, "/".join(name.split("/")[-2:]), "/".join(name.split("/")[-3:])):
         if candidate and is_place(candidate):
             return candidate

@@ -93,7 +93,7 @@ def _read(
     if content.kind is SourceKind.CALENDAR:
         from mailer.ingest.calendar_file import read_calendar  # a library that only calendars need
 
-        return read_calendar(text, fetched_on=fetched_on, zone=zone)
+        return read_calendar(text, fetched_on=fetched_on, zone=zone, zones=zones)
     if content.kind is SourceKind.PAGE:
         return _page(text, fetched_on=fetched_on, source=source, zone=zone, zones=zones, language=language)
     reader = read_feed if content.kind is SourceKind.FEED else read_json_feed

@@ -309,6 +309,31 @@ def test_a_language_that_is_none_is_refused_when_the_source_is_added(house: Hous
         registry.add(session, wanted, actor="t", now=NOON)
 
 
+@pytest.mark.parametrize("kind", ["page", "calendar"])
+def test_a_source_s_word_for_a_zone_is_said_once(
+    house: House, server: WebServer, watch: Callable[..., Watch], kind: str
+) -> None:
+    lines = [f"Friday, October {day}, 2024, 12noon CST, “Talk {day}”" for day in (4, 11)]
+    events = [event(str(day), f"Talk {day}", f"202410{day:02}T120000") for day in (4, 11)]
+    central = [each.replace("America/New_York", "CST") for each in events]
+    server.pages["/p"] = page(*lines) if kind == "page" else calendar(*central)
+    one = watch("/p")
+    assert one.taken().held == 2
+    with house.database.write() as session:
+        word, zone = registry.read_zone_name("CST = America/Chicago")
+        registry.name_zone(session, registry.find(session, str(one.id)), word, zone, actor="anna", now=NOON)
+    assert one.taken().drafts == 2
+    assert waiting(house) == []
+    with house.database.read() as session:
+        assert set(session.scalars(select(Symposium.zone))) == {"America/Chicago"}
+
+
+@pytest.mark.parametrize("text", ["CST", "CST=", "=America/Chicago", "CST=Mars/Base", "CST=EST", "a" * 99])
+def test_a_word_for_a_zone_that_means_none_is_refused(text: str) -> None:
+    with pytest.raises(registry.SourceRefusal, match="CST=America/Chicago"):
+        registry.read_zone_name(text)
+
+
 def test_one_of_several_on_a_day_that_is_gone_is_told_and_the_rest_stays(
     house: House, server: WebServer, watch: Callable[..., Watch]
 ) -> None:

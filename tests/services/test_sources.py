@@ -399,6 +399,17 @@ def count_robots(house: House) -> int:
         return session.scalar(select(func.count()).select_from(RobotsFile)) or 0
 
 
+def test_of_robots_without_end_the_beginning_is_kept_to(
+    server: WebServer, watch: Callable[..., Watch]
+) -> None:
+    server.pages["/feed"] = rss(1)
+    server.pages["/private/feed"] = rss(2)
+    rules = b"User-agent: *\nDisallow: /private/\n" + b"# filler\n" * 200_000
+    server.pages["/robots.txt"] = Reply(rules)
+    assert watch("/feed").check().trouble == ""
+    assert "asks programs not to" in watch("/private/feed").check().trouble
+
+
 def test_where_robots_cannot_be_had_nothing_is_fetched(
     server: WebServer, watch: Callable[..., Watch]
 ) -> None:

@@ -1,4 +1,4 @@
-"""what a source leaves open is asked and answered; a proposal knows the date it was made about
+"""what a source leaves open is asked and answered; a proposal knows its date, a source its zone names
 
 Revision: 0014, after 0009
 """
@@ -15,3 +15,4 @@ depends_on = None
 def upgrade() -> None:
     op.add_column("proposals", sa.Column("question", sa.JSON()))
     op.add_column("proposals", sa.Column("generation", sa.Integer()))
+    op.add_column("sources", sa.Column("zone_names", sa.JSON(), nullable=False, server_default="{}"))
