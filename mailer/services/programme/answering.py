@@ -22,7 +22,7 @@ from mailer.services import audit
 from mailer.services.house import House
 from mailer.services.programme import symposia
 from mailer.services.programme.dates import Moment, moment_of
-from mailer.services.programme.drafts import add_statement, add_symposium, moment_of_draft
+from mailer.services.programme.drafts import add_statement, add_symposium, free_key, moment_of_draft
 from mailer.services.programme.symposia import Edit
 from mailer.vocabulary import ItemFate, Precision, SymposiumState
 
@@ -155,6 +155,7 @@ def _settle_symposium(
     after = answered(question.symposium, question.answers)
     moment = _moment(after, question.answers)
     if proposal.symposium_id is None:
+        after = replace(after, key=free_key(session, after.key))
         _refuse_twin(session, proposal, after, moment, question.answers)
         proposal.symposium_id = add_symposium(session, after, now, moment=moment).id
         return None

@@ -20,7 +20,7 @@ ASSUMED_MINUTES = 60  # of a symposium whose source gives no end
 def add_statement(session: Session, draft: StatementDraft, now: datetime) -> Statement:
     """Keep a statement as a draft, with its text as the first version. Mails nobody."""
     statement = Statement(
-        key=free_key(session, Statement, draft.key),
+        key=draft.key,
         slug=_free_slug(session, Statement, draft.title),
         state=StatementState.DRAFT,
         language=draft.language,
@@ -52,7 +52,7 @@ def add_symposium(
     `moment` says the date where a draft cannot: a year alone, the second of an hour that comes twice.
     """
     symposium = Symposium(
-        key=free_key(session, Symposium, draft.key),
+        key=draft.key,
         slug=_free_slug(session, Symposium, draft.title),
         series_id=_series(session, draft),
         title=draft.title,
@@ -75,10 +75,19 @@ def add_symposium(
     return symposium
 
 
-def free_key(session: Session, table: type[Statement] | type[Symposium], wanted: str) -> str:
-    """The wanted key, or one beside it: another thing may have had it in another year."""
+def free_key(session: Session, wanted: str) -> str:
+    """The wanted key, or one beside it where another symposium had it, in another year or on another day.
+
+    To be asked for before known symposia are looked through: of two that bring the same at once, one fails.
+    """
+    theirs = select(Symposium.key).where(Symposium.key.startswith(wanted, autoescape=True))
+    return free_among(set(session.scalars(theirs)), wanted)
+
+
+def free_among(taken: set[str], wanted: str) -> str:
+    """The wanted key, or the first beside it that is not taken."""
     key, number = wanted, 1
-    while session.scalar(select(table.id).where(table.key == key)) is not None:
+    while key in taken:
         number += 1
         key = f"{wanted}#{number}"
     return key

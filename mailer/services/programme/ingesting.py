@@ -27,7 +27,7 @@ from mailer.ingest.likely import (
 from mailer.ingest.match import review_page
 from mailer.ingest.verdict import CalledOff, Change, Known, New, Retitle, Same, Suspicious, Verdict
 from mailer.services import audit
-from mailer.services.programme.drafts import add_statement, add_symposium
+from mailer.services.programme.drafts import add_statement, add_symposium, free_key
 from mailer.services.programme.proposing import open_proposal, suggestion_of
 from mailer.vocabulary import (
     FieldSource,
@@ -227,7 +227,7 @@ def store(session: Session, found: Review, *, actor: str, now: datetime) -> Stor
         if isinstance(one.draft, StatementDraft):
             add_statement(session, one.draft, now)
         else:
-            add_symposium(session, one.draft, now)
+            add_symposium(session, replace(one.draft, key=free_key(session, one.draft.key)), now)
     changed = [one for one in found.findings if one.fate is Fate.CHANGE]
     proposals = sum(
         open_proposal(session, wanted, now)
