@@ -95,7 +95,7 @@ def _moment(
 
 def _time(text: str) -> time:
     try:
-        return time.fromisoformat(text)
+        return terminal.hour(text)
     except ValueError:
         terminal.fail(f'"{text}" is no time of day. Write it with 24 hours, such as 12:00 or 18:30.')
 

@@ -29,6 +29,10 @@ def add(
     name: Annotated[str | None, typer.Option(help="A short name for it.")] = None,
     zone: Annotated[str | None, typer.Option(help="The place its times are told in (IANA zone).")] = None,
     language: Annotated[str, typer.Option(help="Its language, where it does not say.")] = "en",
+    zone_name: Annotated[
+        list[str] | None,
+        typer.Option(help="What a zone's word means there: CST=America/Chicago; repeatable."),
+    ] = None,
     take_old: Annotated[
         bool, typer.Option("--take-old", help="Make drafts of the statements that are there already.")
     ] = False,
@@ -37,6 +41,7 @@ def add(
     where = zone or current().zone
     when.zone_named(where)
     interval = registry.read_every(every)
+    zone_names = dict(registry.read_zone_name(each) for each in zone_name or ())
     house = terminal.house()
     with house.database.write() as session:
         made = registry.add(
@@ -46,6 +51,7 @@ def add(
                 every=interval,
                 kind=kind,
                 zone=where,
+                zone_names=zone_names,
                 language=language,
                 name=name,
                 take_old=take_old,
@@ -98,8 +104,9 @@ def show(
     with terminal.house().database.read() as session:
         one = registry.find(session, which)
         items = registry.items_of(session, one)
+        asked = registry.questions_of(session, one)
     if as_json:
-        terminal.as_json({**_summary(one), "items": [_item(each) for each in items]})
+        terminal.as_json({**_summary(one), "items": [_item(each, asked.get(each.key)) for each in items]})
         return
     next_at = f"next {_time(one.next_check_at)} UTC" if one.state is SourceState.WATCHED else "paused"
     terminal.say(f"{one.name}: {one.url}\n{_kind(one)}, every {_every(one)}, {next_at}")
@@ -112,7 +119,7 @@ def show(
             each.title,
             "gone" if each.gone_at else each.fate.value,
             each.medium.value,
-            each.why,
+            _why(each, asked.get(each.key)),
         )
         for each in items
     ]
@@ -152,9 +159,26 @@ def check(
         f"{first}{taken.drafts} new drafts, {taken.proposals} proposals and notices, {taken.held} held, "
         f"{taken.seen} only seen, {taken.unchanged} unchanged. Nobody was mailed."
     )
-    if taken.proposals:
-        terminal.say("Decide with: mailer proposal list")
+    if taken.proposals or taken.held:
+        terminal.say("Decide and answer with: mailer proposal list")
     terminal.say(f"See all of it with: mailer source show {found.name}")
+
+
+@source.command("zone-name")
+@terminal.command
+def zone_name(
+    which: Which,
+    meaning: Annotated[str, typer.Argument(help="The source's word and the place: CST=America/Chicago.")],
+) -> None:
+    """Say what a source means by a zone's word, for all of its times; what it held for that is read anew."""
+    word, zone = registry.read_zone_name(meaning)
+    with terminal.house().database.write() as session:
+        one = registry.find(session, which)
+        registry.name_zone(session, one, word, zone, actor=terminal.actor(), now=terminal.now())
+        name = one.name
+    terminal.say(
+        f"{word} means {zone} there. It is read again within a minute, or: mailer source check {name}"
+    )
 
 
 @source.command("pause")
@@ -193,6 +217,7 @@ def _summary(one: Source) -> dict[str, object]:
         "every_seconds": one.every_seconds,
         "state": one.state.value,
         "zone": one.zone,
+        "zone_names": one.zone_names,
         "checked_at": one.checked_at.isoformat() if one.checked_at else None,
         "next_check_at": one.next_check_at.isoformat(),
         "failures": one.failures,
@@ -202,7 +227,11 @@ def _summary(one: Source) -> dict[str, object]:
     }
 
 
-def _item(each: SourceItem) -> dict[str, object]:
+def _why(each: SourceItem, question: int | None) -> str:
+    return f"{each.why} Answer it: mailer proposal show {question}" if question else each.why
+
+
+def _item(each: SourceItem, question: int | None) -> dict[str, object]:
     return {
         "key": each.key,
         "title": each.title,
@@ -210,6 +239,7 @@ def _item(each: SourceItem) -> dict[str, object]:
         "state": each.fate.value,
         "read_from": each.medium.value,
         "why": each.why,
+        "question": question,
         "statement": each.statement_id,
         "symposium": each.symposium_id,
         "first_seen": each.first_seen.isoformat(),

@@ -5,7 +5,7 @@ import json
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from functools import wraps
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
@@ -17,6 +17,7 @@ from mailer.addresses import AddressError
 from mailer.cli import tables
 from mailer.db.migrate import DatabaseVersionError
 from mailer.db.seal import SealBroken
+from mailer.ingest.answers import NoAnswer
 from mailer.ingest.errors import IngestError
 from mailer.keys import KeyRingError
 from mailer.messages.refusal import FormError
@@ -30,6 +31,7 @@ from mailer.services.desk.lanes import LaneRefusal, UnknownLane
 from mailer.services.desk.mailings import MailingRefusal, UnknownMailing
 from mailer.services.desk.switches import SwitchRefusal
 from mailer.services.house import House, found_house, open_house
+from mailer.services.programme.answering import AnswerRefusal
 from mailer.services.programme.embargo import EmbargoRefusal
 from mailer.services.programme.entering import EntryRefusal
 from mailer.services.programme.ingesting import PageHeld
@@ -48,6 +50,7 @@ from mailer.smtp.relay import RelayError
 
 EXPECTED: tuple[type[Exception], ...] = (
     AddressError,
+    AnswerRefusal,
     CampaignRefusal,
     DatabaseVersionError,
     EntryRefusal,
@@ -58,6 +61,7 @@ EXPECTED: tuple[type[Exception], ...] = (
     LaneRefusal,
     MailingRefusal,
     MarkerInText,
+    NoAnswer,
     PageHeld,
     ProposalRefusal,
     PublishRefusal,
@@ -174,6 +178,14 @@ def table(
         say(f"{title}: none.")
         return
     tables.draw(title, columns, told, numbers, None if sys.stdout.isatty() else 160)
+
+
+def hour(text: str) -> time:
+    """A wall time to the minute. Raises ValueError, also for an offset: the place's zone says that."""
+    read = time.fromisoformat(text)
+    if read.tzinfo is not None or read.second or read.microsecond:
+        raise ValueError(text)
+    return read
 
 
 def _is_control(letter: str) -> bool:

@@ -283,7 +283,7 @@ class Registration(Base):
 
 
 class Proposal(Base):
-    """A change that a re-read source suggests and a person accepts or rejects."""
+    """A change that a re-read source suggests, or a question it leaves open; a person decides."""
 
     __tablename__ = "proposals"
     __table_args__ = (UniqueConstraint("fingerprint"),)
@@ -297,5 +297,8 @@ class Proposal(Base):
     note: Mapped[str] = mapped_column(Text, default="")  # what staff should know before they decide
     changes: Mapped[JsonObject] = mapped_column(JSON)  # field -> [old, new]
     raw: Mapped[str] = mapped_column(Text)
+    # What was held, and what persons have answered: then nothing is changed, something is asked.
+    question: Mapped[JsonObject | None] = mapped_column(JSON(none_as_null=True))
+    generation: Mapped[int | None]  # the symposium's date when this was proposed
     state: Mapped[ProposalState] = mapped_column(word(ProposalState), default=ProposalState.OPEN)
     created_at: Mapped[datetime] = mapped_column(Instant)

@@ -6,7 +6,7 @@ grows, so that a worker that comes back late changes nothing.
 
 from datetime import date, datetime
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from mailer.db.base import Base, BigId, Instant, word
@@ -25,6 +25,7 @@ class Source(Base):
     asked_kind: Mapped[SourceKind] = mapped_column(word(SourceKind), default=SourceKind.AUTO)
     kind: Mapped[SourceKind | None] = mapped_column(word(SourceKind))
     zone: Mapped[str] = mapped_column(String(64))
+    zone_names: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)  # as it prints them -> IANA
     language: Mapped[str] = mapped_column(String(16))
     every_seconds: Mapped[int]
     state: Mapped[SourceState] = mapped_column(word(SourceState), default=SourceState.WATCHED)

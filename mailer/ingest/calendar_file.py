@@ -29,7 +29,7 @@ from mailer.ingest.event import (
     short_uid,
 )
 from mailer.ingest.recurrence import NotExpanded, days_of, days_walked, read_rule
-from mailer.ingest.zones import is_place, zone_of
+from mailer.ingest.zones import ZONES, is_place, zone_of
 from mailer.vocabulary import FieldSource, Medium, SourceKind
 
 WINDOW = timedelta(days=366)
@@ -44,20 +44,22 @@ class _File:
     zone: str
     today: date
     called_off: bool
+    zones: Mapping[str, str]  # what its own words for zones mean
     walked: int = 0
     moved: dict[str, set[date]] = field(default_factory=dict)  # UID -> dates with a text of their own
 
 
-def read_calendar(text: str, *, fetched_on: date, zone: str) -> PageDraft:
+def read_calendar(text: str, *, fetched_on: date, zone: str, zones: Mapping[str, str] = ZONES) -> PageDraft:
     """Read a calendar file. `zone` is where times in UTC are shown: the file's own place, if it names none.
 
     Raises PageError for what is no whole calendar and for one past the limits.
     """
     calendar = _parse(only_events(text))
     file = _File(
-        zone=_zone_named(str(calendar.get("X-WR-TIMEZONE", ""))) or zone,
+        zone=_zone_named(_text(calendar, "X-WR-TIMEZONE"), zones) or zone,
         today=fetched_on,
-        called_off=str(calendar.get("METHOD", "")).upper() == "CANCEL",
+        zones=zones,
+        called_off=_text(calendar, "METHOD").upper() == "CANCEL",
     )
     components = list(calendar.walk("VEVENT"))
     for component in components:
@@ -96,7 +98,7 @@ def _parse(text: str) -> Calendar:
 
 
 def _read_event(component: Component, number: int, file: _File) -> list[SymposiumDraft] | UnreadLine:
-    title = short_line(str(component.get("SUMMARY", "")), TITLE_LETTERS)
+    title = short_line(_text(component, "SUMMARY"), TITLE_LETTERS)
     if not title:
         return UnreadLine(number=number, text=_uid(component) or "an event", why="It has no title (SUMMARY).")
     start = _point(component.get("DTSTART"), file)
@@ -110,9 +112,9 @@ def _read_event(component: Component, number: int, file: _File) -> list[Symposiu
         line=number,
         uid=_own_key(component, file),
         sequence=_sequence(component),
-        place=short_line(str(component.get("LOCATION", "")), PLACE_LETTERS) or None,
+        place=short_line(_text(component, "LOCATION"), PLACE_LETTERS) or None,
         url=_address(component),
-        cancelled=file.called_off or str(component.get("STATUS", "")).upper() == "CANCELLED",
+        cancelled=file.called_off or "CANCELLED" in [each.upper() for each in _texts(component, "STATUS")],
         notes=_unreadable_parts(component),
     )
     if event.notes or (component.get("RRULE") is None and component.get("RDATE") is None):
@@ -175,8 +177,13 @@ def _point(value: object, file: _File) -> Point | None:
 
 def _moment(moment: datetime, named: str, file: _File) -> Point:
     if named and named.upper() not in ("UTC", "GMT", "Z"):
-        zone = _zone_named(named)
+        zone = _zone_named(named, file.zones)
         wall = moment.replace(tzinfo=None)
+        if moment.tzinfo is not None:
+            held = (
+                f"Its time {wall:%H:%M} is in UTC (Z) and in {short_line(named, 60)} at once. Which is meant?"
+            )
+            return Point(day=wall.date(), at=wall.time(), held=held)
         if zone is None:
             held = f"Its time zone “{short_line(named, 60)}” is not known. Where is {wall:%H:%M} meant?"
             return Point(day=wall.date(), at=wall.time(), held=held)
@@ -211,10 +218,10 @@ def _end(component: Component, start: Point, file: _File) -> Point | None:
     return Point(day=last.date(), at=last.time().replace(tzinfo=None), zone=start.zone)
 
 
-def _zone_named(name: str) -> str | None:
+def _zone_named(name: str, zones: Mapping[str, str]) -> str | None:
     """An IANA zone for a TZID: its own name, Windows', or one with a maker's path before it."""
     name = name.strip().strip('"')
-    known = WINDOWS_TO_OLSON.get(name) or zone_of(name)
+    known = WINDOWS_TO_OLSON.get(name) or zone_of(name, zones)
     for candidate in (known, name, "/".join(name.split("/")[-2:]), "/".join(name.split("/")[-3:])):
         if candidate and is_place(candidate):
             return candidate
@@ -222,7 +229,7 @@ def _zone_named(name: str) -> str | None:
 
 
 def _uid(component: Component) -> str:
-    return short_uid(str(component.get("UID", "")))
+    return short_uid(_text(component, "UID"))
 
 
 def _original(component: Component, file: _File) -> date | None:
@@ -239,15 +246,27 @@ def _own_key(component: Component, file: _File) -> str | None:
     return short_uid(uid, original.isoformat()) if original else uid
 
 
+def _text(component: Component, name: str) -> str:
+    """A property's words. Of one that stands there twice, which none may, the first."""
+    return next(iter(_texts(component, name)), "")
+
+
+def _texts(component: Component, name: str) -> list[str]:
+    value = component.get(name)
+    if value is None:
+        return []
+    return [str(each) for each in (value if isinstance(value, list) else [value])]
+
+
 def _sequence(component: Component) -> int | None:
     try:
-        return min(max(int(str(component.get("SEQUENCE"))), 0), 2_000_000_000)
+        return min(max(int(_text(component, "SEQUENCE")), 0), 2_000_000_000)
     except ValueError:
         return None
 
 
 def _address(component: Component) -> str | None:
-    url = str(component.get("URL", "")).strip()
+    url = _text(component, "URL").strip()
     return plain_address(url) if url.startswith(("https://", "http://")) else None
 
 
@@ -276,4 +295,6 @@ def _listed(value: object) -> list[Mapping[str, list[object]]]:
 def _dates(value: object, zone: str) -> list[date]:
     lists = value if isinstance(value, list) else [] if value is None else [value]
     moments = [one.dt for each in lists if isinstance(each, vDDDLists) for one in each.dts]
+    if not all(isinstance(moment, date) for moment in moments):
+        raise NotExpanded("Its further dates (RDATE) are periods, which are not read.")
     return [day for moment in moments if (day := _day_in(zone, moment)) is not None]

@@ -30,6 +30,8 @@ _CALENDAR = re.compile(r"\ufeff?\s*BEGIN:VCALENDAR\b", re.I)
 _CALENDAR_START = re.compile(rb"(?:\xef\xbb\xbf)?\s{0,100}BEGIN:VCALENDAR\b", re.I)
 _XML_ENCODING = re.compile(rb"""\s*<\?xml[^>]{0,200}\bencoding\s*=\s*["']([A-Za-z0-9._-]{2,40})["']""")
 
+_HTML_CHARSET = re.compile(rb"""<meta\s[^>]{0,200}\bcharset\s*=\s*["']?([A-Za-z0-9._-]{2,40})""", re.I)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Content:
@@ -91,7 +93,7 @@ def _read(
     if content.kind is SourceKind.CALENDAR:
         from mailer.ingest.calendar_file import read_calendar  # a library that only calendars need
 
-        return read_calendar(text, fetched_on=fetched_on, zone=zone)
+        return read_calendar(text, fetched_on=fetched_on, zone=zone, zones=zones)
     if content.kind is SourceKind.PAGE:
         return _page(text, fetched_on=fetched_on, source=source, zone=zone, zones=zones, language=language)
     reader = read_feed if content.kind is SourceKind.FEED else read_json_feed
@@ -133,7 +135,8 @@ def _page(
 
 
 def _decoded(octets: bytes, charset: str | None) -> str:
-    declared = _XML_ENCODING.match(octets.removeprefix(codecs.BOM_UTF8)[:400])
+    start = octets.removeprefix(codecs.BOM_UTF8)
+    declared = _XML_ENCODING.match(start[:400]) or _HTML_CHARSET.search(start[:1_024])
     own = declared[1].decode() if declared else None
     try:
         return decode(octets, charset or own, MOST_BYTES)

@@ -1,4 +1,7 @@
-"""Octets as text: UTF-8, or the charset that a server or the text itself declares. Nothing is guessed."""
+"""Octets as text: UTF-8, or the charset that a server or the text itself declares. Nothing is guessed.
+
+What is UTF-8 by its letters is UTF-8, also where a server says otherwise: many say so by default.
+"""
 
 import codecs
 
@@ -34,6 +37,8 @@ def decode(octets: bytes, charset: str | None = None, most: int = PAGE_BYTES) ->
         raise PageError("The page is UTF-16. Save it again as UTF-8 and ingest that.")
     if b"\0" in octets:
         raise PageError("This is not text but a binary file. Save the page as HTML or as plain text (UTF-8).")
+    if _is_utf8(octets):
+        charset = "utf-8"  # its letters prove it, whatever a server says
     codec = _CHARSETS.get((charset or "utf-8").strip().lower())
     if codec is None:
         raise PageError(f"The server sent the page as {charset}. Save the page as UTF-8 and ingest that.")
@@ -44,3 +49,14 @@ def decode(octets: bytes, charset: str | None = None, most: int = PAGE_BYTES) ->
             f"The page is not UTF-8: byte {error.start + 1} is 0x{octets[error.start]:02X}. "
             "Save it again with the encoding UTF-8 and ingest that."
         ) from None
+
+
+def _is_utf8(octets: bytes) -> bool:
+    """True for text beyond ASCII that is UTF-8: in another charset it would be a heap of odd signs."""
+    if octets.isascii():
+        return False
+    try:
+        octets.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -22,6 +22,7 @@ from mailer.ingest.likely import (
     match_statement,
 )
 from mailer.ingest.match import compare, review_page
+from mailer.ingest.twins import twins
 from mailer.ingest.verdict import CalledOff, Change, Known, New, Retitle, Same, Suspicious, Verdict
 from mailer.vocabulary import FieldSource, ItemFate, SourceKind
 
@@ -121,8 +122,9 @@ def known_id(found: Found) -> int | None:
 
 
 def _says_more(draft: StatementDraft | SymposiumDraft, digest: str, item: Remembered) -> bool:
-    if isinstance(draft, SymposiumDraft) and (draft.sequence or 0) < (item.sequence or 0):
-        return False  # an older copy than the one that was read before
+    counted = draft.sequence if isinstance(draft, SymposiumDraft) else None
+    if counted is not None and counted < (item.sequence or 0):
+        return False  # an older copy than the one that was read before; who does not count says nothing
     return digest != item.digest
 
 
@@ -140,12 +142,21 @@ def _verdicts(
         item = old.get(key)
         if isinstance(draft, StatementDraft):
             verdicts[key] = _of_statement(draft, item, before.statements)
-        elif item is not None and item.symposium_id in by_id:
+        elif item is not None and item.symposium_id in by_id and not _is_another(draft, item, by_id, before):
             verdicts[key] = compare(draft, by_id[item.symposium_id])
             taken.add(item.symposium_id)
         else:
             fresh[key] = draft
-    return verdicts | _of_fresh(fresh, old, taken, before)
+    verdicts |= _of_fresh(fresh, old, taken, before)
+    here = taken | {_id(one) for one in verdicts.values()}
+    return verdicts | twins(fresh, verdicts, [each for each in before.symposia if each.id in here])
+
+
+def _is_another(draft: SymposiumDraft, item: Remembered, by_id: Mapping[int, Known], before: Before) -> bool:
+    """True where what has its key was over long ago, and it is ahead: a calendar uses an entry again."""
+    forgotten = before.today - timedelta(days=FORGOTTEN_DAYS)
+    known = by_id[item.symposium_id] if item.symposium_id is not None else None
+    return known is not None and known.is_over(forgotten) and not _is_over(draft, before.today)
 
 
 def _of_statement(
@@ -189,7 +200,7 @@ def _of_fresh(
     return verdicts
 
 
-def _id(verdict: Verdict) -> int | None:
+def _id(verdict: object) -> int | None:
     known = getattr(verdict, "known", None)
     return known.id if isinstance(known, Known) else None
 
@@ -212,7 +223,8 @@ def _found(
         case PerhapsSame(why=why) | Suspicious(why=why):
             return replace(plain, fate=ItemFate.HELD, why=why)
         case Change(known=known) | Retitle(known=known) | CalledOff(known=known):
-            return replace(plain, propose=not known.is_over(before.today))
+            ahead = isinstance(draft, SymposiumDraft) and not _is_over(draft, before.today)
+            return replace(plain, propose=ahead or not known.is_over(before.today))
         case NewStatement() | New():
             return _new(plain, before)
 

@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 
 from mailer.vocabulary import FieldSource, Medium, Precision, SourceKind
 
+Hour = time
+
 # Keys of SymposiumDraft.sources: "day" is the day of the month with its month, "year" stands beside it
 # because it alone can be inferred.
 SYMPOSIUM_FIELDS = ("title", "day", "month", "year", "time", "zone", "series", "register_url")
@@ -59,6 +61,7 @@ class SymposiumDraft:
     line: int  # where it stands in the page or file
     register_url: str | None = None
     month_day: tuple[int, int] | None = None  # as printed, known even while the year is not
+    printed_time: Hour | None = None  # as printed, known even while its zone is not
     needs_confirmation: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     held: str | None = None
@@ -86,6 +89,7 @@ class UnreadLine:
     number: int
     text: str
     why: str
+    asks: bool = True  # False: no event's line, so a date and a title would be no answer to it
 
 
 @dataclass(frozen=True, kw_only=True)

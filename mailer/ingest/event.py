@@ -14,13 +14,13 @@ from zoneinfo import ZoneInfo
 from mailer.ingest.draft import SymposiumDraft
 from mailer.ingest.programme import symposium_key
 from mailer.ingest.text import one_line
+from mailer.ingest.ways_in import NO_FORM, NO_PLACE, is_room, is_way_in
 from mailer.ingest.zones import clock_change
 from mailer.vocabulary import FieldSource, Medium, Precision
 
 TITLE_LETTERS = 300
 PLACE_LETTERS = 300
 UID_LETTERS = 200
-_LINK = "Its place is a link, which was not taken: whoever has it can come in."
 LONGEST = timedelta(days=7)  # a longer event is a season, not an hour with an end
 
 
@@ -95,20 +95,25 @@ def draft_of(event: Event) -> SymposiumDraft:
         sources=_sources(event, exact=exact),
         raw=_raw(event),
         line=event.line,
-        register_url=event.url,
+        register_url=None if is_room(event.url) else event.url,
         month_day=(start.day.month, start.day.day) if start.day else None,
+        printed_time=start.at,
         needs_confirmation=tuple(ask for ask in (start.ask, end.ask if end and exact else None) if ask),
         held=held or None,
         readings=readings,
         uid=event.uid,
         sequence=event.sequence,
         minutes=_minutes(start, end) if not wrong_end else None,
-        place=None if _is_link(event.place) else event.place,
-        warnings=(_LINK,) if _is_link(event.place) else (),
+        place=None if is_way_in(event.place) else event.place,
+        warnings=_warnings(event),
         online=event.online,
         cancelled=event.cancelled,
         medium=event.medium,
     )
+
+
+def _warnings(event: Event) -> tuple[str, ...]:
+    return (*((NO_PLACE,) if is_way_in(event.place) else ()), *((NO_FORM,) if is_room(event.url) else ()))
 
 
 def event_key(event: Event, month: tuple[int, int] | None) -> str:
@@ -171,10 +176,6 @@ def short_line(text: str, letters: int) -> str:
     return line if len(line) <= letters else f"{line[: letters - 1].rstrip()}…"
 
 
-def _is_link(place: str | None) -> bool:
-    return place is not None and "://" in place
-
-
 def _precision(start: Point, *, exact: bool) -> Precision:
     if start.day:
         return Precision.DATETIME if exact else Precision.DATE
@@ -213,7 +214,10 @@ def _sources(event: Event, *, exact: bool) -> dict[str, FieldSource]:
         sources["year"] = FieldSource.EXPLICIT
     if exact:
         sources |= {"time": FieldSource.EXPLICIT, "zone": start.zone_source}
-    for name, value in (("series", event.series), ("register_url", event.url)):
+    for name, value in (
+        ("series", event.series),
+        ("register_url", None if is_room(event.url) else event.url),
+    ):
         if value:
             sources[name] = FieldSource.CONTEXT
     return sources
@@ -224,7 +228,7 @@ def _raw(event: Event) -> str:
         event.title,
         event.start.words,
         f"until {event.end.words}" if event.end else "",
-        event.place if event.place and not _is_link(event.place) else "",
+        event.place if event.place and not is_way_in(event.place) else "",
         "called off" if event.cancelled else "",
     ]
     return one_line("; ".join(part for part in parts if part))

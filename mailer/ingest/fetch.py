@@ -68,6 +68,7 @@ class Limits:
     octets: int = PAGE_BYTES
     redirects: int = REDIRECTS
     types: tuple[str, ...] = TYPES  # none: whatever comes
+    cut: bool = False  # what is longer is cut at the limit, not refused
     plain_http: bool = False
     allow: tuple[Network, ...] = ()
     tls: ssl.SSLContext | None = None  # None: the system's certificates
@@ -133,7 +134,7 @@ def _ask(
         guarded.allow(limits.octets)
         return Fetched(
             url=target.url,
-            body=_read(response, limits.octets),
+            body=_read(response, limits.octets, cut=limits.cut),
             charset=response.headers.get_content_charset(),
             etag=_short(response.headers["ETag"]),
             modified=_short(response.headers["Last-Modified"]),
@@ -224,7 +225,7 @@ def _seconds(asked: str | None, date: str | None) -> int | None:
     return min(max(int(wait.total_seconds()), 0), LONGEST_PATIENCE)
 
 
-def _read(response: http.client.HTTPResponse, octets: int) -> bytes:
+def _read(response: http.client.HTTPResponse, octets: int, *, cut: bool) -> bytes:
     body = response.read(octets + 1)
     whole = len(body) > octets or not response.length
     if (response.headers["Content-Encoding"] or "").strip().lower() in ("gzip", "x-gzip"):
@@ -232,6 +233,8 @@ def _read(response: http.client.HTTPResponse, octets: int) -> bytes:
         unpacker = zlib.decompressobj(wbits=31)
         body = unpacker.decompress(body, octets + 1)
         whole = unpacker.eof or len(body) > octets
+    if len(body) > octets and cut:
+        return body[:octets]
     if len(body) > octets:
         raise FetchError(too_large(octets))
     if not whole:

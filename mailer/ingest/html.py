@@ -30,7 +30,9 @@ _BLOCKS = frozenset(
 )
 _HEADINGS = {f"h{level}": "#" * max(level, 2) + " " for level in range(1, 7)}
 _LANGUAGE = re.compile(r"([A-Za-z]{2,3})(?:-[A-Za-z0-9]+)*")
-_HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.I)
+_HIDDEN_STYLE = re.compile(
+    r"display\s*:\s*none|visibility\s*:\s*hidden|(?:font-size|opacity)\s*:\s*0*\.?0+(?![\d.]*[1-9])", re.I
+)
 
 
 def looks_like_html(text: str) -> bool:

@@ -14,7 +14,7 @@ from mailer.ingest.draft import PageDraft, StatementDraft, SymposiumDraft, Unrea
 from mailer.ingest.errors import PageError
 from mailer.ingest.event import each_once, is_sensible, plain_address, short_line, short_uid
 from mailer.ingest.html import read_html
-from mailer.ingest.programme import Programme, read_programme, web_address
+from mailer.ingest.programme import WEAK, Programme, read_programme, web_address
 from mailer.ingest.statement import TITLE_LETTERS, canonical_url, statement_key
 from mailer.ingest.units import Unit, UnitKind, split_units
 from mailer.vocabulary import FieldSource, Medium, SourceKind
@@ -96,11 +96,13 @@ def _read(
     title = short_line(_plain(item.title), TITLE_LETTERS)
     if not title:
         words = short_line(_plain(item.body), 80) or "an item without words"
-        return _Read(statement=UnreadLine(number=number, text=words, why="The item has no title."))
+        return _Read(
+            statement=UnreadLine(number=number, text=words, why="The item has no title.", asks=False)
+        )
     try:
         document = read_html(item.body) if item.is_html else read_text(item.body)
     except PageError as problem:
-        return _Read(statement=UnreadLine(number=number, text=title, why=str(problem)))
+        return _Read(statement=UnreadLine(number=number, text=title, why=str(problem), asks=False))
     address = web_address(item.url, source) if plain_address(item.url) else None
     url = plain_address(address) if address else None
     units = split_units(document, zones)
@@ -110,7 +112,9 @@ def _read(
     body = _markdown(units, programme)
     if not body:
         return _Read(
-            statement=UnreadLine(number=number, text=title, why="The item has a title, but no text."),
+            statement=UnreadLine(
+                number=number, text=title, why="The item has a title, but no text.", asks=False
+            ),
             symposia=_of_feed(programme, number),
         )
     statement = _statement(item, title, body, url, published, _language(item, document, language))
@@ -150,7 +154,10 @@ def _language(item: FeedItem, document: Document, fallback: str) -> tuple[str, F
 
 
 def _of_feed(programme: Programme, number: int) -> tuple[SymposiumDraft, ...]:
-    return tuple(replace(one, medium=Medium.FEED, line=number) for one in programme.symposia if not one.held)
+    """A post's dated lines. One that stands alone is offered; what may be prose is left: posts are prose."""
+    return tuple(
+        replace(one, medium=Medium.FEED, line=number) for one in programme.symposia if one.held != WEAK
+    )
 
 
 def _markdown(units: Sequence[Unit], programme: Programme) -> str:

@@ -59,7 +59,8 @@ def read_linked_events(
         try:
             events = list(_events(load_json(_unwrapped(block))))
         except PageError as problem:
-            unread.append(UnreadLine(number=number, text="Data about events (JSON-LD)", why=str(problem)))
+            what = "Data about events (JSON-LD)"
+            unread.append(UnreadLine(number=number, text=what, why=str(problem), asks=False))
             continue
         for event in events:
             read = _read(event, number, base_url, zone)
@@ -108,7 +109,8 @@ def _read(
 ) -> SymposiumDraft | UnreadLine:
     title = short_line(_words(node.get("name")), TITLE_LETTERS)
     if not title:
-        return UnreadLine(number=number, text="An event in the page's data", why="It has no name.")
+        what = "An event in the page's data"
+        return UnreadLine(number=number, text=what, why="It has no name.", asks=False)
     start = _point(_words(node.get("startDate")), zone)
     if start is None:
         why = "Its startDate is missing or is no date."

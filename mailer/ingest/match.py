@@ -47,7 +47,11 @@ def match(draft: SymposiumDraft, known: Sequence[Known]) -> Verdict:
         own = [each for each in known if each.key == draft.key]
         if own:
             return compare(draft, own[0])
-        # Another event's own key says that it is another event, whatever its title.
+        # Keys change, and two calendars have two for one event: the same title at the same hour is the same.
+        same = [each for each in known if _same_title(draft, each) and _same_hour(draft, each)]
+        if len(same) == 1:
+            return _compare(draft, same[0])
+        # Else another event's own key says that it is another event, whatever its title.
         known = [each for each in known if not each.key.startswith("uid:")]
     reread = [each for each in known if one_line(each.raw) == draft.raw]
     if len(reread) == 1:
@@ -108,6 +112,13 @@ def _same_date(draft: SymposiumDraft, known: Known) -> bool:
     if draft.day or known.day:
         return draft.day == known.day
     return draft.month is not None and draft.month == known.month
+
+
+def _same_hour(draft: SymposiumDraft, known: Known) -> bool:
+    if draft.day is None or known.day is None:
+        return False
+    hours_known = draft.starts_at is not None and known.starts_at is not None
+    return _same_instant(draft, known) if hours_known else draft.day == known.day
 
 
 def _retitled(draft: SymposiumDraft, known: Sequence[Known]) -> Retitle | Suspicious | None:
@@ -203,10 +214,11 @@ def _note(
     settled: bool = False,
 ) -> None:
     if old != new:
-        fields[name] = FieldChange(old=_text(old), new=_text(new), settled=settled)
+        fields[name] = FieldChange(old=text_of(old), new=text_of(new), settled=settled)
 
 
-def _text(value: object) -> str | None:
+def text_of(value: object) -> str | None:
+    """A fact as proposals tell it: dates and times in ISO 8601."""
     if isinstance(value, date | time):
         return value.isoformat()
     return None if value is None else str(value)

@@ -15,6 +15,7 @@ from mailer.ingest.dates import DateLine
 from mailer.ingest.draft import SymposiumDraft, UnreadLine
 from mailer.ingest.text import plain_title, slug
 from mailer.ingest.units import Unit, UnitKind
+from mailer.ingest.ways_in import NO_FORM, is_room
 from mailer.ingest.years import Dated, date_lines
 from mailer.ingest.zones import clock_change, wrong_season
 from mailer.vocabulary import FieldSource, Precision
@@ -44,6 +45,7 @@ class _Around:
     series: str | None = None
     series_text: str | None = None
     register_url: str | None = None
+    leads_in: bool = False  # the link leads into a meeting, so it is none to register at
     taken: frozenset[int] = frozenset()
 
 
@@ -132,8 +134,9 @@ def _draft(unit: Unit, event: DateLine, dated: Dated, around: _Around) -> Sympos
         line=unit.number,
         register_url=around.register_url,
         month_day=(event.month, event.day) if event.day else None,
+        printed_time=event.time,
         needs_confirmation=(dated.inferred,) if dated.inferred else (),
-        warnings=(warning,) if warning else (),
+        warnings=(*((warning,) if warning else ()), *((NO_FORM,) if around.leads_in else ())),
         held=_both(dated.held, _both(event.held, change)),
         readings=dated.readings,
     )
@@ -177,10 +180,12 @@ def _around(units: Sequence[Unit], region: Sequence[int], base_url: str | None) 
     series = _nearest(units, beside, lambda unit: unit.kind is UnitKind.SERIES)
     register = _nearest(units, beside, lambda unit: unit.kind is UnitKind.REGISTER)
     links = units[register].links if register is not None else ()
+    url = next((url for link in links if (url := web_address(link, base_url))), None)
     return _Around(
         series=units[series].series if series is not None else None,
         series_text=units[series].text if series is not None else None,
-        register_url=next((url for link in links if (url := web_address(link, base_url))), None),
+        register_url=None if is_room(url) else url,
+        leads_in=is_room(url),
         taken=frozenset(index for index in (series, register) if index is not None),
     )
 

@@ -66,7 +66,8 @@ def read_statements(units: Sequence[Unit], taken: frozenset[int], origin: Origin
             left_over += rest
         else:
             why = "A date alone on its line, without a text below it: neither a statement nor a symposium."
-            unread.append(UnreadLine(number=head.date_line.number, text=head.date_line.text, why=why))
+            line = head.date_line
+            unread.append(UnreadLine(number=line.number, text=line.text, why=why, asks=False))
     note = f"Not taken into a statement: {left_over} paragraph(s) that stand after the programme."
     return Statements(drafts=tuple(drafts), unread=tuple(unread), notes=(note,) if left_over else ())
 

@@ -28,6 +28,7 @@ class Known:
     place: str | None = None
     announced: bool = False
     called_off: bool = False
+    year: int | None = None  # where no more than that is known
 
     @property
     def starts_at(self) -> datetime | None:
@@ -37,9 +38,11 @@ class Known:
         return datetime.combine(self.day, self.time, ZoneInfo(self.zone)).astimezone(UTC)
 
     def is_over(self, today: date) -> bool:
-        """True when its day, or all its month, has passed."""
+        """True when its day, or all its month or year, has passed."""
         if self.day:
             return self.day < today
+        if self.year is not None:
+            return self.year < today.year
         return self.month is not None and self.month < (today.year, today.month)
 
     def settled(self, name: str) -> bool:

@@ -6,7 +6,7 @@ travels to whoever is sent it, so no text in one may lead into a meeting. Pure.
 
 import re
 
-# With a scheme; or a host with a path behind it; or a host that begins with "www.".
+# With a scheme; or a host, by name or by number, with a path behind it; or a host that begins with "www.".
 # What closes a sentence or a bracket behind it stays, whatever else is glued to it goes.
 _LINK = re.compile(
     r"""
@@ -14,6 +14,7 @@ _LINK = re.compile(
       [a-z][a-z0-9+.-]*://
       | \bwww\.
       | (?<![\w@.-])(?:[\w-]+\.)+[^\W\d_]{2,}(?::\d+)?/
+      | (?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?::\d+)?/
     )
     \S*?(?=[)\]>.,;:!?،؛。]*(?:\s|$))
     """,

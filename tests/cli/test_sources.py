@@ -45,6 +45,9 @@ def test_a_source_is_added_listed_shown_paused_and_removed(run: Run) -> None:
     refused(run("source", "add", "https://10.0.0.1:99/feed"), "Port 99")
     refused(run("source", "add", "https://example.org/", "--every", "1m"), "15m")
     refused(run("source", "add", "https://example.org/", "--zone", "EST"), "IANA")
+    refused(run("source", "add", "https://example.org/", "--zone-name", "CST"), "CST=America/Chicago")
+    refused(run("source", "zone-name", "source-feed", "CST=Texas"), "CST=America/Chicago")
+    assert "America/Chicago" in run("source", "zone-name", "source-feed", "CST=America/Chicago").stdout
     refused(run("source", "check", "source-feed"), "robots.txt")
     (listed,) = json.loads(run("source", "list", "--json").stdout)
     assert (listed["every_seconds"], listed["failures"]) == (7200, 1)
@@ -81,6 +84,7 @@ def test_staff_enter_a_statement_and_symposia(run: Run, tmp_path: Path) -> None:
     assert listed["Exact"]["when"] == "Fri 2030-09-27 12:00 Europe/Kyiv"
     refused(run(*add, "Exact", "--date", "2030-09-27"), "--anyway")
     refused(run(*add, "X", "--time", "12:00"), "needs its day")
+    refused(run(*add, "X", "--date", "2030-09-27", "--time", "12:00+02:00"), "24 hours")
     refused(run(*add, "X", "--month", "2030-13"), "no month")
     refused(run(*add, "X", "--date", "2030-01-01", "--year", "2030"), "most exact")
     assert "Announced." in run("symposium", "announce", "exact").stdout

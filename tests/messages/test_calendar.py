@@ -374,6 +374,8 @@ def test_feed_that_is_never_fresh_is_refused():
         ("Online: https://zoom.example.org/j/123?pwd=abc", "Online"),
         ("Online (zoom.us/j/123456)", "Online"),
         ("Online, www.meet.example", "Online"),
+        ("10.0.0.1/room, then left", "then left"),
+        ("Room 3.12/b", "Room 3.12/b"),
         ("ZOOMMTG://zoom.us/join?confno=1 or Room 3", "or Room 3"),
         ("Առցանց՝ meet.example.org/abc-defg-hij", "Առցանց՝"),
         ("Write to office@example.org/", "Write to office@example.org/"),

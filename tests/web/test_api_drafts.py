@@ -1,5 +1,6 @@
 """Drafts handed in by other programs: kept once, for a person to publish, and never a mail."""
 
+import threading
 from datetime import datetime
 from typing import Any
 
@@ -49,6 +50,29 @@ def test_a_statement_is_kept_once_and_mails_nobody(visitor: Visitor, house: Hous
         (kept,) = session.scalars(select(Statement))
         assert kept.state is StatementState.DRAFT
         assert session.scalar(select(func.count()).select_from(Mailing)) == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "table"),
+    [("/api/statements", STATEMENT, Statement), ("/api/symposia", SYMPOSIUM, Symposium)],
+)
+def test_the_same_handed_in_at_once_is_one(
+    visitor: Visitor, house: House, token: str, path: str, body: object, table: type[Any]
+) -> None:
+    both, codes = threading.Barrier(3, timeout=60), []
+
+    def hand_in() -> None:
+        both.wait()
+        codes.append(post(visitor, path, body, token).status_code)
+
+    threads = [threading.Thread(target=hand_in) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(codes) == [200, 200, 201]
+    with house.database.read() as session:
+        assert session.scalar(select(func.count()).select_from(table)) == 1
 
 
 @pytest.mark.parametrize(

@@ -44,8 +44,13 @@ def add_statement(session: Session, draft: StatementDraft, now: datetime) -> Sta
     return statement
 
 
-def add_symposium(session: Session, draft: SymposiumDraft, now: datetime) -> Symposium:
-    """Keep a symposium as a draft, with its date as the first generation. Mails nobody."""
+def add_symposium(
+    session: Session, draft: SymposiumDraft, now: datetime, *, moment: Moment | None = None
+) -> Symposium:
+    """Keep a symposium as a draft, with its date as the first generation. Mails nobody.
+
+    `moment` says the date where a draft cannot: a year alone, the second of an hour that comes twice.
+    """
     symposium = Symposium(
         key=draft.key,
         slug=_free_slug(session, Symposium, draft.title),
@@ -66,8 +71,26 @@ def add_symposium(session: Session, draft: SymposiumDraft, now: datetime) -> Sym
     )
     session.add(symposium)
     session.flush()
-    set_moment(session, symposium, moment_of_draft(draft), now)
+    set_moment(session, symposium, moment or moment_of_draft(draft), now)
     return symposium
+
+
+def free_key(session: Session, wanted: str) -> str:
+    """The wanted key, or one beside it where another symposium had it, in another year or on another day.
+
+    To be asked for before known symposia are looked through: of two that bring the same at once, one fails.
+    """
+    theirs = select(Symposium.key).where(Symposium.key.startswith(wanted, autoescape=True))
+    return free_among(set(session.scalars(theirs)), wanted)
+
+
+def free_among(taken: set[str], wanted: str) -> str:
+    """The wanted key, or the first beside it that is not taken."""
+    key, number = wanted, 1
+    while key in taken:
+        number += 1
+        key = f"{wanted}#{number}"
+    return key
 
 
 def moment_of_draft(draft: SymposiumDraft) -> Moment:

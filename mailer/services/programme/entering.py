@@ -15,7 +15,7 @@ from mailer.ingest.text import one_line, plain_title
 from mailer.messages.when import WallTime, wall_time
 from mailer.services import audit
 from mailer.services.programme.dates import Moment, moment_of
-from mailer.services.programme.drafts import add_statement, add_symposium
+from mailer.services.programme.drafts import add_statement, add_symposium, free_key
 from mailer.services.programme.ingesting import known_programme
 from mailer.services.programme.translations import check_language, check_text
 from mailer.vocabulary import FieldSource, Medium, Precision
@@ -102,12 +102,13 @@ def enter_symposium(
         raise EntryRefusal(
             f"It lasts from 1 to {LONGEST_MINUTES:,} minutes. Leave it out if no end is known."
         )
+    month = (moment.day.year, moment.day.month) if moment.day else None
+    key = free_key(session, symposium_key(title, month))
     if not anyway:
         _refuse_twin(session, title, moment)
-    month = (moment.day.year, moment.day.month) if moment.day else None
     fields = ("title", "day", "month", "year", "time", "zone", "minutes", "place")
     draft = SymposiumDraft(
-        key=_free_key(session, symposium_key(title, month)),
+        key=key,
         title=title,
         series=one_line(entry.series)[:120] if entry.series else None,
         series_text=None,
@@ -164,14 +165,6 @@ def _refuse_twin(session: Session, title: str, moment: Moment) -> None:
                 f"A symposium of this title and date is there already: {one.slug}. If it is another: --anyway"
             )
             raise AlreadyThere(why, id=one.id, same=moment_of(one) == moment)
-
-
-def _free_key(session: Session, wanted: str) -> str:
-    key, number = wanted, 1
-    while session.scalar(select(Symposium.id).where(Symposium.key == key)) is not None:
-        number += 1
-        key = f"{wanted}#{number}"
-    return key
 
 
 def _record(session: Session, subject: str, actor: str, now: datetime) -> None:

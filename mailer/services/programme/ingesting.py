@@ -27,7 +27,7 @@ from mailer.ingest.likely import (
 from mailer.ingest.match import review_page
 from mailer.ingest.verdict import CalledOff, Change, Known, New, Retitle, Same, Suspicious, Verdict
 from mailer.services import audit
-from mailer.services.programme.drafts import add_statement, add_symposium
+from mailer.services.programme.drafts import add_statement, add_symposium, free_key
 from mailer.services.programme.proposing import open_proposal, suggestion_of
 from mailer.vocabulary import (
     FieldSource,
@@ -92,7 +92,7 @@ def known_programme(session: Session) -> Programme:
     """The statements and symposia that a page is held against."""
     return Programme(
         statements=tuple(_known_statement(one) for one in session.scalars(select(Statement))),
-        symposia=tuple(_known(one) for one in session.scalars(select(Symposium))),
+        symposia=tuple(known_facts(one) for one in session.scalars(select(Symposium))),
     )
 
 
@@ -112,15 +112,17 @@ def _known_statement(statement: Statement) -> KnownStatement:
     )
 
 
-def _known(symposium: Symposium) -> Known:
+def known_facts(symposium: Symposium) -> Known:
     exact = symposium.precision in {Precision.DATETIME, Precision.DATE}
+    of_year = symposium.precision is Precision.YEAR
     return Known(
         id=symposium.id,
         key=symposium.key,
         title=symposium.title,
         precision=symposium.precision,
         day=symposium.day if exact else None,
-        month=(symposium.day.year, symposium.day.month) if symposium.day else None,
+        month=(symposium.day.year, symposium.day.month) if symposium.day and not of_year else None,
+        year=symposium.day.year if symposium.day and of_year else None,
         time=symposium.wall_time,
         zone=symposium.zone,
         sources={name: FieldSource(source) for name, source in symposium.sources.items()},
@@ -225,7 +227,7 @@ def store(session: Session, found: Review, *, actor: str, now: datetime) -> Stor
         if isinstance(one.draft, StatementDraft):
             add_statement(session, one.draft, now)
         else:
-            add_symposium(session, one.draft, now)
+            add_symposium(session, replace(one.draft, key=free_key(session, one.draft.key)), now)
     changed = [one for one in found.findings if one.fate is Fate.CHANGE]
     proposals = sum(
         open_proposal(session, wanted, now)

@@ -1,5 +1,6 @@
 """Proposals: what a re-read source would change, decided by a person, one at a time."""
 
+from dataclasses import replace
 from datetime import date, datetime, time
 
 from sqlalchemy import select
@@ -7,13 +8,17 @@ from sqlalchemy.orm import Session
 
 from mailer.db.mailings import Mailing
 from mailer.db.programme import Proposal, Statement, StatementText, Symposium
+from mailer.ingest.match import text_of
 from mailer.services import audit
 from mailer.services.house import House
-from mailer.services.programme import symposia
+from mailer.services.programme import answering, symposia
 from mailer.services.programme.dates import Moment, moment_of
+from mailer.services.programme.ingesting import known_facts
 from mailer.services.programme.proposing import NOT_LISTED, WAITING
 from mailer.services.programme.symposia import Edit
 from mailer.vocabulary import Precision, ProposalState, StatementState, SymposiumState
+
+_DATE_FIELDS = {"day", "month", "time", "zone", "precision"}
 
 
 class ProposalRefusal(Exception):
@@ -28,6 +33,8 @@ def open_ones(session: Session) -> list[Proposal]:
 
 def subject_of(session: Session, proposal: Proposal) -> str:
     """The title of what a proposal is about, as it stands now."""
+    if proposal.question is not None:
+        return answering.question_of(proposal).title
     if proposal.symposium_id is not None:
         return session.get_one(Symposium, proposal.symposium_id).title
     if proposal.statement_id is not None:
@@ -36,7 +43,8 @@ def subject_of(session: Session, proposal: Proposal) -> str:
 
 
 def find(session: Session, number: int) -> Proposal:
-    found = session.get(Proposal, number)
+    """An open proposal, held until the commit: two people may decide at the same moment."""
+    found = session.get(Proposal, number, with_for_update=True)
     if found is None or found.state not in WAITING:
         raise ProposalRefusal(
             f"No open proposal has the number {number}. List them with: mailer proposal list"
@@ -67,7 +75,9 @@ def accept(
             f"mailer symposium call-off; else close this notice with: mailer proposal reject {proposal.id}"
         )
     notice = None
-    if proposal.symposium_id is None:
+    if proposal.question is not None:
+        notice = answering.settle(session, house, proposal, actor=actor, now=now)
+    elif proposal.symposium_id is None:
         _edit_statement(session, proposal, now)
     else:
         symposium = session.get_one(Symposium, proposal.symposium_id)
@@ -114,6 +124,8 @@ def _change_symposium(
     changes = proposal.changes
     if "state" in changes:
         return _call_off(session, house, symposium, actor=actor, now=now)
+    symposia.lock(session, symposium)
+    _refuse_older(symposium, proposal)
     moment = moment_with(moment_of(symposium), proposal)
     new = Edit(
         title=changes["title"][1] if "title" in changes else None,
@@ -124,6 +136,26 @@ def _change_symposium(
     notice = symposia.edit(session, house, symposium, new, actor=actor, now=now)
     symposium.raw = proposal.raw
     return notice
+
+
+def _refuse_older(symposium: Symposium, proposal: Proposal) -> None:
+    """What was set since it was proposed stands. Raises ProposalRefusal."""
+    facts = known_facts(symposium)
+    now = {name: getattr(facts, name) for name in ("title", "place", "minutes", "day", "time", "zone")}
+    for name, (old, _) in proposal.changes.items():
+        if name in now and text_of(now[name]) != old:
+            raise ProposalRefusal(_meanwhile(symposium, proposal, f"its {name} is {text_of(now[name])} now"))
+    dated = _DATE_FIELDS & set(proposal.changes)
+    if dated and proposal.generation not in {None, symposium.generation}:
+        raise ProposalRefusal(_meanwhile(symposium, proposal, f"it has the date {facts.day} now"))
+
+
+def _meanwhile(symposium: Symposium, proposal: Proposal, what: str) -> str:
+    return (
+        f"It was changed meanwhile: {what}, and that stands. Close this with: mailer proposal reject "
+        f"{proposal.id}. If the source is right all the same: mailer symposium move {symposium.slug}, or set "
+        f"{symposium.slug}"
+    )
 
 
 def _call_off(
@@ -143,16 +175,24 @@ def moment_with(old: Moment, proposal: Proposal) -> Moment:
     day, month = new.get("day"), new.get("month")
     read_day = date.fromisoformat(day) if day else date.fromisoformat(f"{month}-01") if month else old.day
     wall = new.get("time", old_time)
-    return Moment(
-        precision=Precision(new["precision"]) if new.get("precision") else old.precision,
-        day=read_day,
-        wall_time=time.fromisoformat(wall) if wall else None,
-        zone=new.get("zone", old.zone),
+    precision = Precision(new["precision"]) if new.get("precision") else old.precision
+    if precision is Precision.MONTH and read_day is not None:
+        read_day = read_day.replace(day=1)
+    exact = precision is Precision.DATETIME
+    read = Moment(
+        precision=precision,
+        day=None if precision is Precision.NONE else read_day,
+        wall_time=time.fromisoformat(wall) if wall and exact else None,
+        zone=new.get("zone", old.zone) if exact else None,
     )
+    same_wall = (read.day, read.wall_time, read.zone) == (old.day, old.wall_time, old.zone)
+    return replace(read, later=old.later) if same_wall else read
 
 
 def reject(session: Session, proposal: Proposal, *, actor: str, now: datetime) -> None:
     """Leave everything as it is; the same proposal is not made again."""
+    if proposal.question is not None:
+        answering.let_go(session, proposal)
     _decide(session, proposal, ProposalState.REJECTED, actor, now)
 
 

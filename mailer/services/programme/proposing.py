@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from mailer.db.dialect import insert
-from mailer.db.programme import Proposal
+from mailer.db.programme import Proposal, Symposium
 from mailer.ingest.likely import EditedStatement, PerhapsSame, StatementVerdict
 from mailer.ingest.verdict import CalledOff, Change, Retitle, Verdict
 from mailer.vocabulary import Medium, ProposalState
@@ -57,7 +57,9 @@ def open_proposal(session: Session, wanted: Suggestion, now: datetime, *, held: 
 
     One that was accepted or withdrawn is opened again: things have changed since, or it would not be made.
     """
+    about = select(Symposium.generation).where(Symposium.id == wanted.symposium_id)
     facts = {
+        "generation": session.scalar(about) if wanted.symposium_id else None,
         "source_id": wanted.source_id,
         "medium": wanted.medium,
         "note": wanted.note,
@@ -94,15 +96,20 @@ def withdraw(
     symposium_id: int | None = None,
     statement_id: int | None = None,
     but: str = "",
+    notices_only: bool = False,
 ) -> int:
-    """Take back what a source suggested about one thing, except the suggestion of this fingerprint."""
+    """Take back what a source suggested about one thing, except the suggestion of this fingerprint.
+
+    `notices_only`: only that it was no longer there. What is asked is another's to withdraw.
+    """
     theirs = select(Proposal).where(
         Proposal.source_id == source_id,
         Proposal.state.in_(WAITING),
         Proposal.fingerprint != but,
+        Proposal.question.is_(None),
         Proposal.symposium_id == symposium_id if symposium_id else Proposal.statement_id == statement_id,
     )
-    found = session.scalars(theirs).all()
+    found = [one for one in session.scalars(theirs).all() if not notices_only or NOT_LISTED in one.changes]
     for proposal in found:
         proposal.state = ProposalState.WITHDRAWN
     return len(found)

@@ -17,6 +17,7 @@ from mailer.ingest.content import MOST_BYTES, open_content, read_content
 from mailer.ingest.draft import PageDraft
 from mailer.ingest.errors import IngestError, PageError, ServerError
 from mailer.ingest.fetch import Fetched, Seen
+from mailer.ingest.zones import ZONES
 from mailer.messages.when import zone_named
 from mailer.services.house import House
 from mailer.services.incidents import close_incident, raise_incident
@@ -161,6 +162,7 @@ def _read(source: Source, fetched: Fetched, now: datetime) -> PageDraft:
         fetched_on=_today(source, now),
         source=fetched.url,
         zone=source.zone,
+        zones={**ZONES, **source.zone_names},
         language=source.language,
     )
 

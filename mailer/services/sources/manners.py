@@ -106,6 +106,7 @@ class Guest:
         wanted = Limits(
             seconds=limits.seconds,
             octets=ROBOTS_BYTES,
+            cut=True,
             types=(),
             plain_http=limits.plain_http,
             allow=limits.allow,

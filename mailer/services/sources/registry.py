@@ -1,7 +1,8 @@
 """Which addresses are watched: adding, finding, pausing and removing them."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -12,14 +13,18 @@ from mailer.db.programme import Proposal
 from mailer.db.sources import Source, SourceItem
 from mailer.ingest.fetch import Limits
 from mailer.ingest.hosts import read_url
+from mailer.ingest.zones import is_place
 from mailer.services import audit
 from mailer.services.incidents import close_all_but
 from mailer.vocabulary import ItemFate, ProposalState, SourceKind, SourceState
 
 SHORTEST, LONGEST = timedelta(minutes=15), timedelta(days=30)
 MOST_SOURCES = 200
+ZONE_WORD_LETTERS = 60
+MOST_ZONE_NAMES = 20
 URL_LETTERS = 1_000
 _EVERY = re.compile(r"(\d{1,4})\s*(m|min|h|d)", re.I)
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,1}")
 _UNITS = {"m": 60, "min": 60, "h": 3_600, "d": 86_400}
 _SECOND_LEVELS = frozenset(("co", "com", "org", "net", "ac", "gov", "edu"))
 
@@ -51,6 +56,7 @@ class Wanted:
     kind: SourceKind = SourceKind.AUTO
     language: str = "en"
     name: str | None = None
+    zone_names: Mapping[str, str] = field(default_factory=dict)  # what its zone words mean, beside ET and UTC
     take_old: bool = False  # make drafts of the statements that are there already
 
 
@@ -61,6 +67,8 @@ def add(
     limits = limits or Limits()
     if len(wanted.url) > URL_LETTERS:
         raise SourceRefusal(f"The web address is longer than {URL_LETTERS:,} letters. Use a shorter one.")
+    if not _LANGUAGE.fullmatch(wanted.language):
+        raise SourceRefusal(f'"{wanted.language[:40]}" is no language. Write it as en, hy or pt-BR.')
     target = read_url(wanted.url, plain_http=limits.plain_http, any_port=bool(limits.allow))
     if session.scalar(select(Source.id).where(Source.url == target.url)) is not None:
         raise SourceRefusal("This address is watched already. See: mailer source list")
@@ -71,6 +79,7 @@ def add(
         url=target.url,
         asked_kind=wanted.kind,
         zone=wanted.zone,
+        zone_names=dict(wanted.zone_names),
         language=wanted.language,
         every_seconds=int(wanted.every.total_seconds()),
         take_old=wanted.take_old,
@@ -108,6 +117,16 @@ def items_of(session: Session, source: Source) -> list[SourceItem]:
     )
 
 
+def questions_of(session: Session, source: Source) -> dict[str, int]:
+    """The numbers of the questions that wait, by the keys of their items."""
+    theirs = select(Proposal).where(
+        Proposal.source_id == source.id,
+        Proposal.question.is_not(None),
+        Proposal.state == ProposalState.OPEN,
+    )
+    return {str(one.question["key"]): one.id for one in session.scalars(theirs) if one.question}
+
+
 def held_counts(session: Session, today: date) -> dict[int, int]:
     """How many items of each source wait for a person: held, still there, and not over."""
     waiting = (
@@ -120,6 +139,27 @@ def held_counts(session: Session, today: date) -> dict[int, int]:
         .group_by(SourceItem.source_id)
     )
     return dict(session.execute(waiting).all())
+
+
+def read_zone_name(text: str) -> tuple[str, str]:
+    """Read what a source means by a zone's word: CST=America/Chicago. Raises SourceRefusal."""
+    word, _, zone = (part.strip() for part in text.partition("="))
+    if not 0 < len(word) <= ZONE_WORD_LETTERS or not word.isprintable() or not is_place(zone):
+        raise SourceRefusal(
+            f'"{text[:80]}" names no zone. Write the source\'s word and the IANA name of the place: '
+            "CST=America/Chicago"
+        )
+    return word, zone
+
+
+def name_zone(session: Session, source: Source, word: str, zone: str, *, actor: str, now: datetime) -> None:
+    """From now on this word of the source means that place. It is read whole at its next turn."""
+    if len(source.zone_names) >= MOST_ZONE_NAMES:
+        raise SourceRefusal(f"A source has at most {MOST_ZONE_NAMES} words for zones.")
+    source.zone_names = {**source.zone_names, word: zone}
+    source.etag = source.modified = None
+    source.next_check_at = min(source.next_check_at, now)
+    _record(session, source, "source-zone-named", actor, now)
 
 
 def pause(session: Session, source: Source, *, actor: str, now: datetime) -> None:

@@ -5,13 +5,14 @@ source or a person said is never overwritten by a lower one, only proposed again
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from hashlib import sha256
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from mailer.db.programme import Symposium
 from mailer.db.sources import Source, SourceItem
 from mailer.ingest.differences import Before, Differences, Found, Remembered, differences, known_id
 from mailer.ingest.draft import PageDraft, StatementDraft, SymposiumDraft
@@ -19,7 +20,7 @@ from mailer.ingest.likely import KnownStatement
 from mailer.ingest.verdict import CalledOff, Change, Known, Retitle
 from mailer.services import audit
 from mailer.services.incidents import close_incident, raise_incident
-from mailer.services.programme.drafts import add_statement, add_symposium
+from mailer.services.programme.drafts import add_statement, add_symposium, free_among
 from mailer.services.programme.ingesting import changes_of, known_programme
 from mailer.services.programme.proposing import (
     NOT_LISTED,
@@ -28,6 +29,7 @@ from mailer.services.programme.proposing import (
     suggestion_of,
     withdraw,
 )
+from mailer.services.sources.asking import ask
 from mailer.services.sources.registry import incident_key
 from mailer.vocabulary import TRUST, ItemFate, Medium
 
@@ -79,6 +81,9 @@ def take_page(
     close_incident(session, key, now)
     taking = _Taking(session, source, rows, known.symposia, now)
     taken = taking.all_of(found, first=first)
+    session.flush()
+    ask(session, source, page, rows, today=today, now=now)
+    taken = replace(taken, held=sum(rows[one.key].fate is ItemFate.HELD for one in found.found))
     if first and (found.found or found.unchanged):
         source.imported_at = now
     _record(session, source, taken, now)
@@ -92,6 +97,7 @@ class _Taking:
     rows: dict[str, SourceItem]
     known: Sequence[Known]
     now: datetime
+    made: set[str] = field(default_factory=set)  # keys of the drafts of this fetch
 
     def all_of(self, found: Differences, *, first: bool) -> Taken:
         for key in found.unchanged:
@@ -119,18 +125,19 @@ class _Taking:
         row.fate, row.why, row.medium = one.fate, one.why, one.draft.medium
         if isinstance(one.draft, SymposiumDraft):
             row.sequence = one.draft.sequence
-            row.symposium_id = (
-                add_symposium(self.session, one.draft, self.now).id
-                if one.make
-                else known_id(one) or row.symposium_id
-            )
+            row.symposium_id = self._draft(one.draft).id if one.make else known_id(one) or row.symposium_id
         else:
             row.statement_id = (
                 add_statement(self.session, one.draft, self.now).id
                 if one.make
-                else _statement_id(one) or row.statement_id
+                else (_statement_id(one) if one.fate is not ItemFate.HELD else None) or row.statement_id
             )
         return self._propose(one, row, hold=hold)
+
+    def _draft(self, draft: SymposiumDraft) -> Symposium:
+        key = free_among({each.key for each in self.known} | self.made, draft.key)
+        self.made.add(key)
+        return add_symposium(self.session, replace(draft, key=key), self.now)
 
     def _propose(self, one: Found, row: SourceItem, *, hold: bool) -> bool:
         wanted = self._suggestion(one) if one.propose else None
@@ -192,7 +199,7 @@ class _Taking:
 
     def _still_there(self, row: SourceItem) -> None:
         if row.gone_at is not None and row.symposium_id is not None:
-            withdraw(self.session, self.source.id, symposium_id=row.symposium_id)
+            withdraw(self.session, self.source.id, symposium_id=row.symposium_id, notices_only=True)
         row.last_seen, row.gone_at = self.now, None
 
     def _new_row(self, one: Found) -> SourceItem:

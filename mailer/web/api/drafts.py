@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
@@ -94,8 +95,7 @@ def _take(visit: Visit, authorization: str, body: bytes, read: Callable[[bytes],
         return refusal(403, "forbidden", "This token may not hand in drafts: it lacks that scope.")
     try:
         enter = read(body)
-        with visit.house.database.write() as session:
-            number = enter(session, visit, bearer)
+        number = _entered(visit, bearer, enter)
     except ValidationError as problem:
         first = problem.errors(include_input=False, include_url=False)[0]
         at = ".".join(str(part) for part in first["loc"])
@@ -109,6 +109,15 @@ def _take(visit: Visit, authorization: str, body: bytes, read: Callable[[bytes],
     except (EntryRefusal, StatementRefusal, MarkerInText, UnknownZone) as problem:
         return refusal(422, "invalid", str(problem))
     return JSONResponse({"id": number, "repeated": False}, status_code=201, headers=NO_STORE)
+
+
+def _entered(visit: Visit, bearer: Bearer, enter: Enter) -> int:
+    try:
+        with visit.house.database.write() as session:
+            return enter(session, visit, bearer)
+    except IntegrityError:  # the same came in at this very moment: now it is there to be found
+        with visit.house.database.write() as session:
+            return enter(session, visit, bearer)
 
 
 def _statement(body: bytes) -> Enter:

@@ -1,0 +1,18 @@
+"""what a source leaves open is asked and answered; a proposal knows its date, a source its zone names
+
+Revision: 0014, after 0009
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0014"
+down_revision = "0009"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("proposals", sa.Column("question", sa.JSON()))
+    op.add_column("proposals", sa.Column("generation", sa.Integer()))
+    op.add_column("sources", sa.Column("zone_names", sa.JSON(), nullable=False, server_default="{}"))
