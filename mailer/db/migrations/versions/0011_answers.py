@@ -1,13 +1,13 @@
 """what a source leaves open is asked and answered; a proposal knows its date, a source its zone names
 
-Revision: 0014, after 0009
+Revision: 0011, after 0009
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0014"
-down_revision = "0009"
+revision = "0011"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 
