@@ -18,7 +18,7 @@ from mailer.db.digests import Told
 from mailer.db.lanes import Lane
 from mailer.db.mailings import BULK_RANK, OPEN, URGENT_RANKS, WAITING, Claim, Delivery, Mailing
 from mailer.db.people import Subscriber, Subscription
-from mailer.db.programme import Registration, Symposium
+from mailer.db.programme import Registration, ReminderRule, Symposium
 from mailer.vocabulary import DeliveryState, MailingKind, MailingState, SubscriptionState, SuppressionReason
 
 CLAIMABLE = frozenset({MailingState.SCHEDULED, MailingState.SENDING})
@@ -57,6 +57,7 @@ class Surroundings:
     digests: Mapping[int, Told] | None = None  # by delivery, where there are digests among them
     # The kinds of mails that are open for a registration which may not know the live facts.
     on_the_way: dict[int, frozenset[MailingKind]] = field(default_factory=dict)
+    ended_rules: frozenset[int] = frozenset()  # of their mailings' reminder rules those that were removed
 
 
 def urgent(session: Session, *, now: datetime, limit: int, closed: Collection[int]) -> list[Candidate]:
@@ -218,6 +219,16 @@ def open_kinds(
     for registration, kind in rows:
         found.setdefault(registration or 0, set()).add(kind)
     return {registration: frozenset(some) for registration, some in found.items()}
+
+
+def ended_rules(session: Session, rules: Collection[int]) -> frozenset[int]:
+    """Those of these reminder rules that hold no more."""
+    if not rules:
+        return frozenset()
+    ended = select(ReminderRule.id).where(
+        one_of(session, ReminderRule.id, rules), ReminderRule.enabled.is_(False)
+    )
+    return frozenset(session.scalars(ended))
 
 
 def _change(session: Session, ids: Sequence[int], values: dict[str, Any]) -> None:

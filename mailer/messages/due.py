@@ -57,6 +57,14 @@ class Event:
         return when.instant(self.day, self.wall_time, self.zone, fold_later=self.later)
 
     @property
+    def over_at(self) -> dt.datetime | None:
+        """When it has ended, as far as is known: its end, or that of its day."""
+        if self.precision is Precision.DATE and self.day and self.zone:
+            return when.instant(self.day + dt.timedelta(days=1), dt.time(0), self.zone)
+        starts_at = self.starts_at
+        return starts_at and starts_at + dt.timedelta(minutes=self.minutes)
+
+    @property
     def limit(self) -> dt.datetime | None:
         """What no reminder may reach: the start, or the first moment of a day whose hour is not known."""
         if self.precision is Precision.DATE and self.day and self.zone:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, time
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,6 +20,9 @@ from mailer.smtp.letter import boottime
 from mailer.smtp.relay import Relay
 from mailer.vocabulary import Precision, SubscriptionState, SymposiumState
 from tests.smtp_server import MailServer
+
+if TYPE_CHECKING:
+    from tests.services.symposium_desk import Desk
 
 
 class Hands:
@@ -132,3 +136,10 @@ def symposium(house: House, now: datetime) -> int:
 
 def noon(day: date, hour: int = 12) -> Moment:
     return Moment(precision=Precision.DATETIME, day=day, wall_time=time(hour), zone="America/New_York")
+
+
+@pytest.fixture
+def desk(house: House, hands: Hands, server: MailServer, symposium: int) -> "Desk":
+    from tests.services.symposium_desk import Desk  # it stands on this module's hands
+
+    return Desk(house, hands, server, symposium)

@@ -18,6 +18,7 @@ from mailer.services.programme.facts import KeyFacts
 from mailer.services.sending.announce import Announcement, announce
 from mailer.services.sending.expand import expand_mailing
 from mailer.services.sending.notice import notice_kind
+from mailer.services.sending.outlook import event_of
 from mailer.services.sending.traits import NOTICES
 from mailer.vocabulary import DeliveryState, MailingState, SkipReason
 
@@ -40,7 +41,7 @@ def tell(
     """See to it that attendees hear of a change; `told` numbers the facts as they were before it."""
     waiting = _waiting(session, symposium, now)
     due_at = _due_at(waiting, before, after, now)
-    expires_at = _expires_at(after, due_at)
+    expires_at = _expires_at(symposium, due_at)
     _overtake(session, symposium, waiting, now)
     if waiting is None:
         waiting = announce(
@@ -74,17 +75,22 @@ def _waiting(session: Session, symposium: Symposium, now: datetime) -> Mailing |
 
 
 def _due_at(waiting: Mailing | None, before: KeyFacts, after: KeyFacts, now: datetime) -> datetime:
-    starts = [one for one in (before.starts_at, after.starts_at) if one is not None and one > now]
-    if starts and min(starts) - now <= NEAR:
+    known = [one for one in (before.starts_at, after.starts_at) if one is not None]
+    starts = [one for one in known if one > now]
+    if (starts and min(starts) - now <= NEAR) or _has_begun(after, now):
         return now
     return min(now + PAUSE, (waiting.created_at if waiting else now) + PATIENCE)
 
 
-def _expires_at(after: KeyFacts, due_at: datetime) -> datetime:
-    latest = due_at + LIFETIME
-    return (
-        min(latest, after.starts_at) if after.starts_at is not None and after.starts_at > due_at else latest
-    )
+def _has_begun(facts: KeyFacts, now: datetime) -> bool:
+    return facts.starts_at is not None and facts.starts_at <= now
+
+
+def _expires_at(symposium: Symposium, due_at: datetime) -> datetime:
+    """The start; while it runs, its end."""
+    event = event_of(symposium)
+    ends = [one for one in (event.starts_at, event.over_at) if one is not None and one > due_at]
+    return min([due_at + LIFETIME, *ends])
 
 
 def _announcement(

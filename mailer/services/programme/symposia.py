@@ -14,6 +14,7 @@ from mailer.services.house import House
 from mailer.services.programme import facts, notices, reminders
 from mailer.services.programme.dates import Moment, moment_of, set_moment
 from mailer.services.sending.announce import Announcement, announce
+from mailer.services.sending.outlook import event_of
 from mailer.vocabulary import EndSource, FieldSource, MailingKind, Precision, SkipReason, SymposiumState
 
 
@@ -125,6 +126,12 @@ def edit(
     starts_at = new.moment.starts_at if new.moment else None
     if symposium.state is SymposiumState.ANNOUNCED and starts_at is not None and starts_at <= now:
         raise SymposiumRefusal("That date is past already. Look at its day, its hour and its zone.")
+    return _set(session, house, symposium, new, actor=actor, now=now)
+
+
+def _set(
+    session: Session, house: House, symposium: Symposium, new: Edit, *, actor: str, now: datetime
+) -> Mailing | None:
     told, before = facts.stamp(session, symposium, now), facts.facts_of(symposium)
     _apply(session, symposium, new, now)
     return follow(session, house, symposium, before=before, told=told, actor=actor, now=now)
@@ -164,7 +171,15 @@ def follow(
     if symposium.state is not SymposiumState.ANNOUNCED:
         return None
     reminders.plan(session, house, symposium, now)
+    if is_over(symposium, now):
+        return None  # nobody could still come to it
     return notices.tell(session, house, symposium, before=before, after=after, told=told, now=now)
+
+
+def is_over(symposium: Symposium, now: datetime) -> bool:
+    """True once its end is past, or the day of one whose hour is not known."""
+    over_at = event_of(symposium).over_at
+    return over_at is not None and over_at <= now
 
 
 def _apply(session: Session, symposium: Symposium, new: Edit, now: datetime) -> None:
@@ -193,7 +208,9 @@ def rederive_all(session: Session, house: House, now: datetime) -> int:
     moved = 0
     for number in reminders.outdated(session, now):
         symposium = session.get_one(Symposium, number)
-        if edit(session, house, symposium, Edit(moment=moment_of(symposium)), actor="tzdata", now=now):
+        lock(session, symposium)
+        # Not as staff edit: an instant that turns out to be past already is told all the same.
+        if _set(session, house, symposium, Edit(moment=moment_of(symposium)), actor="tzdata", now=now):
             moved += 1
         symposium.tzdata = when.tzdata_version()
         reminders.plan(session, house, symposium, now)  # a rule's own wall time may have moved too
@@ -208,6 +225,8 @@ def call_off(
         raise SymposiumRefusal("This symposium was never announced, so there is nobody to tell.")
     lock(session, symposium)
     if symposium.state is not SymposiumState.CANCELLED:
+        if is_over(symposium, now):
+            raise SymposiumRefusal("This symposium is over, so there is nothing left to call off.")
         symposium.state, symposium.changed_at = SymposiumState.CANCELLED, now
         symposium.sequence += 1
         reminders.drop(session, symposium, SkipReason.SYMPOSIUM_CANCELLED, now)

@@ -20,7 +20,7 @@ from mailer.db.outbox import Candidate, Surroundings
 from mailer.failpoints import Failpoint
 from mailer.services.house import House
 from mailer.services.sending import digest_claim
-from mailer.services.sending.attendees import CONFIRMING, on_the_way, reason_for_rule
+from mailer.services.sending.attendees import CONFIRMING, on_the_way, reason_for_rule, rules_of
 from mailer.services.sending.gate import OPEN_BY_NOW, Gate
 from mailer.services.sending.halt import sending_allowed
 from mailer.services.sending.lanes import Allowances, lock_and_allow, spend
@@ -49,6 +49,7 @@ CALLED_OFF = frozenset(
         SkipReason.SYMPOSIUM_CANCELLED,
         SkipReason.MAILING_CANCELLED,
         SkipReason.DATE_MOVED,
+        SkipReason.RULE_REMOVED,
         SkipReason.RETRACTED,
     }
 )
@@ -96,7 +97,11 @@ def claim(
         return Slice()
     around = digest_claim.with_statements(session, found, outbox.surroundings(session, found), now)
     if around.registrations:
-        around = replace(around, on_the_way=on_the_way(session, found, around))
+        around = replace(
+            around,
+            on_the_way=on_the_way(session, found, around),
+            ended_rules=outbox.ended_rules(session, rules_of(around)),
+        )
     held, later, out = _asked_once_more(found, around, now)
     if around.digests is not None:
         held = digest_claim.leave_out_empty(session, held, out, around.digests)
