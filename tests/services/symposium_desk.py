@@ -7,11 +7,12 @@ from sqlalchemy import select
 from mailer.db.mailings import Delivery, Mailing
 from mailer.db.programme import Symposium
 from mailer.services.house import House
-from mailer.services.programme import reminders, rules, symposia
+from mailer.services.programme import recordings, reminders, rules, symposia
 from mailer.services.programme.register import Attendee, register
 from mailer.services.programme.rules import Owner
 from mailer.services.programme.symposia import Edit
 from mailer.vocabulary import MailingKind
+from tests.recordings import RecordingServer
 from tests.services.conftest import Hands, noon
 from tests.smtp_server import MailServer
 
@@ -54,6 +55,10 @@ class Desk:
     def limit(self, capacity: int) -> None:
         with self.house.database.write() as session:
             session.get_one(Symposium, self.symposium).capacity = capacity
+
+    def recording_answers(self, server: RecordingServer) -> int:
+        """Ask for the recordings that are due, of this server."""
+        return recordings.ask_due(self.house, self.hands.now, limits=server.limits, resolve=server.resolve)
 
     def at(self, moment: datetime) -> list[str]:
         """Turn the clock there, work, and tell the subjects of what left, by recipient."""

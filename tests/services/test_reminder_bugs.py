@@ -4,6 +4,7 @@ Every test names the rule that keeps it off; the rules are those of docs/symposi
 """
 
 from datetime import date, datetime, time, timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -33,6 +34,7 @@ from mailer.vocabulary import (
     RegistrationState,
     SkipReason,
 )
+from tests.recordings import RecordingServer
 from tests.services.symposium_desk import Desk
 from tests.services.test_symposia import DAY, HOUR, START, invitation
 
@@ -419,8 +421,13 @@ def test_a_reader_s_night_is_kept_and_a_changed_zone_is_followed(desk: Desk) -> 
 # ---- after the end
 
 
-def test_a_follow_up_is_a_draft_until_a_person_approves_it(desk: Desk) -> None:
+def test_a_follow_up_is_a_draft_until_a_person_approves_it(desk: Desk, tmp_path: Path) -> None:
     """Without the recording nothing follows by itself; attended, absent and unknown are told apart."""
+    with RecordingServer(tmp_path) as recording:
+        approve_and_look(desk, recording)
+
+
+def approve_and_look(desk: Desk, recording: RecordingServer) -> None:
     numbers = {name: desk.join(f"{name}@example.org") for name in ("came", "absent", "unknown")}
     desk.hands.work()
     assert desk.at(START + 3 * HOUR) == []
@@ -432,17 +439,18 @@ def test_a_follow_up_is_a_draft_until_a_person_approves_it(desk: Desk) -> None:
             session,
             desk.house,
             found,
-            recording_url="https://example.org/r/1",
+            recording_url=recording.url,
             actor="test",
             now=desk.hands.now,
         )
+    assert desk.recording_answers(recording) == 1
     assert desk.at(desk.hands.now + MINUTE) == [
         "absent We missed you",
         "came Thank you for taking part",
         "unknown After the symposium",
     ]
     for mail in desk.server.mails:
-        assert "https://example.org/r/1" in mail.message.get_body(("plain",)).get_content()
+        assert recording.url in mail.message.get_body(("plain",)).get_content()
         assert mail.message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert desk.at(desk.hands.now + HOUR) == []
 

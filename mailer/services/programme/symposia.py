@@ -11,6 +11,7 @@ from mailer.db.programme import Symposium
 from mailer.messages import when
 from mailer.services import audit
 from mailer.services.house import House
+from mailer.services.incidents import close_incident
 from mailer.services.programme import facts, notices, reminders
 from mailer.services.programme.dates import Moment, moment_of, set_moment
 from mailer.services.sending.announce import Announcement, announce
@@ -262,7 +263,8 @@ def approve_follow_up(
 ) -> int:
     """Let the follow-up go, with the recording or without one; returns how many mailings that makes.
 
-    It leaves after the end, or at once when that is over. What has left is not sent again.
+    It leaves after the end, or at once when that is over, and only while the recording answers. What has
+    left is not sent again.
     """
     lock(session, symposium)
     if symposium.state is not SymposiumState.ANNOUNCED:
@@ -272,12 +274,34 @@ def approve_follow_up(
     if symposium.starts_at is None:
         raise SymposiumRefusal("This symposium has no hour yet, so nothing can follow it.")
     symposium.recording_url = recording_url
-    symposium.follow_up_at = symposium.follow_up_at or now
+    symposium.recording_seen_at, symposium.recording_trouble = None, None
+    symposium.recording_next_at = now if recording_url else None  # services/programme/recordings.py asks it
+    held = close_incident(session, f"recording:{symposium.id}", now)
+    symposium.follow_up_at = now if held else symposium.follow_up_at or now
     symposium.changed_at = now
     audit.record(
         session, actor=actor, action="follow-up-approved", subject=f"symposium:{symposium.id}", now=now
     )
     return reminders.plan(session, house, symposium, now)
+
+
+def release_follow_up(
+    session: Session, house: House, symposium: Symposium, *, actor: str, now: datetime
+) -> None:
+    """Let a follow-up go although its recording does not answer to us: a person has looked at it."""
+    lock(session, symposium)
+    if symposium.follow_up_at is None or symposium.recording_url is None:
+        raise SymposiumRefusal(
+            "There is no follow-up with a recording to release. Approve it first: mailer symposium follow-up "
+            f"{symposium.slug} --recording URL"
+        )
+    symposium.recording_seen_at, symposium.recording_next_at, symposium.recording_trouble = now, None, None
+    symposium.changed_at = now
+    close_incident(session, f"recording:{symposium.id}", now)
+    audit.record(
+        session, actor=actor, action="follow-up-released", subject=f"symposium:{symposium.id}", now=now
+    )
+    reminders.plan(session, house, symposium, now)
 
 
 def month_start(symposium: Symposium) -> str:

@@ -103,6 +103,17 @@ def _of_rule(
         due_at=at,
         waiting=_waiting(session, mailing, outlook),
         others=_others(session, mailing),
+        why_not=_held(symposium) if mailing.kind is MailingKind.FOLLOW_UP else None,
+    )
+
+
+def _held(symposium: Symposium) -> str | None:
+    """Why a follow-up that waits does not leave."""
+    if symposium.recording_trouble is None:
+        return None
+    return (
+        f"Held: its recording does not answer. {symposium.recording_trouble} It is asked again by itself; "
+        f"send it all the same with: mailer symposium follow-up {symposium.slug} --release"
     )
 
 

@@ -16,6 +16,9 @@ from mailer.db.programme import Registration, ReminderRule, Symposium
 from mailer.messages import due
 from mailer.vocabulary import RuleTiming
 
+A_MOMENT = timedelta(seconds=1)
+RECORDING_FRESH = timedelta(hours=1)  # so long its answer is believed
+
 
 @dataclass(frozen=True, kw_only=True)
 class Outlook:
@@ -124,7 +127,7 @@ def outlooks(symposium: Symposium, rules: Sequence[ReminderRule], zones: Iterabl
             continue
         if words.after:
             if symposium.follow_up_at is not None:
-                found.append(_follow_up(rule, rest, symposium.follow_up_at))
+                found.append(_follow_up(rule, rest, symposium, symposium.follow_up_at))
             continue
         turn = _turn(words, rest, overtaken)
         others = {
@@ -139,10 +142,25 @@ def _turn(words: due.Rule, one: due.Due, overtaken: Collection[str]) -> Turn:
     return Turn(one.at, one.until, words.key in overtaken)
 
 
-def _follow_up(rule: ReminderRule, planned: due.Due, approved_at: datetime) -> Outlook:
-    # Who approves it after its time sends it then: a moment later, so that it is ahead when it is planned.
-    at = max(planned.at, approved_at + timedelta(seconds=1))
+def _follow_up(rule: ReminderRule, planned: due.Due, symposium: Symposium, approved_at: datetime) -> Outlook:
+    # Who approves it after its time sends it then, and so does a recording that answers late: a moment
+    # later, so that it is ahead when it is planned. While it is held it is due when it is asked for again.
+    opens = [planned.at, approved_at + A_MOMENT]
+    if symposium.recording_trouble and symposium.recording_next_at:
+        opens.append(symposium.recording_next_at)
+    elif symposium.recording_seen_at:
+        opens.append(symposium.recording_seen_at + A_MOMENT)
+    at = max(opens)
     return Outlook(rule=rule, rest=Turn(at, at + due.GRACE), zones={}, lead=planned.lead)
+
+
+def recording_answers(symposium: Symposium, now: datetime) -> bool:
+    """Whether a follow-up may leave: it names no recording, or one that answered just now or is vouched."""
+    if symposium.recording_url is None:
+        return True
+    if symposium.recording_seen_at is None:
+        return False
+    return symposium.recording_next_at is None or now - symposium.recording_seen_at <= RECORDING_FRESH
 
 
 def is_draft(symposium: Symposium, rule: ReminderRule) -> bool:
