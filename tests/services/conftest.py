@@ -1,7 +1,7 @@
 """A staffed house for the services' tests: people, a programme, and a worker that sends to a real server."""
 
 from collections.abc import Callable, Iterator
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,6 +23,8 @@ from tests.smtp_server import MailServer
 
 if TYPE_CHECKING:
     from tests.services.symposium_desk import Desk
+
+PAUSE = timedelta(minutes=30)  # until a notice leaves, as the settings have it
 
 
 class Hands:

@@ -3,19 +3,20 @@
 Each test is a way in which attendees would be told what is not so, or not told what they must know.
 """
 
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 
 import pytest
 from sqlalchemy import select
 
+from mailer import settings
 from mailer.db.programme import Symposium, SymposiumDate, SymposiumVersion
 from mailer.services.programme import rules, symposia
 from mailer.services.programme.dates import Moment
-from mailer.services.programme.notices import PAUSE
-from mailer.services.programme.rules import Owner
+from mailer.services.programme.rules import Owner, RuleRefusal
 from mailer.services.programme.symposia import SymposiumRefusal
 from mailer.services.registration import self_service
 from mailer.vocabulary import Precision, SkipReason
+from tests.services.conftest import PAUSE
 from tests.services.symposium_desk import Desk
 from tests.services.test_symposia import DAY, HOUR, START, invitation
 
@@ -204,3 +205,44 @@ def test_new_time_zone_data_that_puts_a_start_into_the_past_holds_up_nobody_else
     with desk.house.database.read() as session:
         assert session.get_one(Symposium, desk.symposium).starts_at == START
     assert desk.at(desk.hands.now) == ["anahit Changed"]
+
+
+# ---- what an organisation sets
+
+
+def set_to(desk: Desk, **changes: object) -> None:
+    chosen = desk.house.settings.model_copy(update=changes)
+    settings.use(chosen)
+    object.__setattr__(desk.house, "settings", chosen)
+
+
+def test_other_quiet_hours_time_anew_what_waits(desk: Desk) -> None:
+    """Stored times are a cache: the minute's sweep sees that they were planned around another night."""
+    desk.join(zone="Australia/Sydney")
+    desk.at(START - 7 * DAY + 4 * HOUR)
+    set_to(desk, quiet_from=time(23), quiet_until=time(3))  # 04:00 in Sydney is no night any more
+    assert desk.plan() > 0
+    assert desk.plan() == 0
+    assert desk.at(START - DAY) == ["anahit Reminder"]
+    set_to(desk, quiet_from=time(22), quiet_until=time(8))
+
+
+def test_the_windows_of_notices_are_the_organisation_s(desk: Desk) -> None:
+    set_to(desk, notice_pause=10, notice_patience=15, notice_near_hours=1)
+    desk.join()
+    desk.hands.work()
+    start = desk.hands.now
+    desk.edit(place="Room 1")
+    assert desk.at(start + 9 * MINUTE) == []
+    desk.edit(place="Room 2")
+    assert desk.at(start + 14 * MINUTE) == []
+    assert desk.at(start + 15 * MINUTE) == ["anahit Changed"]
+    desk.at(START - 2 * HOUR)
+    desk.edit(place="Room 3")
+    assert desk.at(desk.hands.now) == []  # two hours are not near here
+    assert desk.at(desk.hands.now + 10 * MINUTE) == ["anahit Changed"]
+
+
+def test_a_mail_after_the_end_keeps_no_nights(desk: Desk) -> None:
+    with pytest.raises(RuleRefusal, match="no nights"):
+        desk.rule("after end 40 minutes", quiet=True)

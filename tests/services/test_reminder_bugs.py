@@ -22,7 +22,6 @@ from mailer.db.programme import (
 from mailer.services.desk import mailings
 from mailer.services.programme import places, reminders, rules, symposia
 from mailer.services.programme.dates import Moment
-from mailer.services.programme.notices import PAUSE
 from mailer.services.programme.register import Attendee, register
 from mailer.services.programme.rules import Owner, RuleRefusal
 from mailer.vocabulary import (
@@ -35,6 +34,7 @@ from mailer.vocabulary import (
     SkipReason,
 )
 from tests.recordings import RecordingServer
+from tests.services.conftest import PAUSE
 from tests.services.symposium_desk import Desk
 from tests.services.test_symposia import DAY, HOUR, START, invitation
 

@@ -14,6 +14,7 @@ from mailer.db.audience import Slot, Turn
 from mailer.db.people import Subscriber
 from mailer.db.programme import Registration, ReminderRule, Symposium
 from mailer.messages import due
+from mailer.settings import current
 from mailer.vocabulary import RuleTiming
 
 A_MOMENT = timedelta(seconds=1)
@@ -71,6 +72,12 @@ def rules_for(session: Session, symposium: Symposium) -> list[ReminderRule]:
     return []
 
 
+def night() -> due.Night:
+    """The organisation's quiet hours."""
+    chosen = current()
+    return due.Night(chosen.quiet_from, chosen.quiet_until)
+
+
 def event_of(symposium: Symposium) -> due.Event:
     return due.Event(
         precision=symposium.precision,
@@ -117,9 +124,9 @@ def zones_of(session: Session, symposium: Symposium, registration_id: int | None
 def outlooks(symposium: Symposium, rules: Sequence[ReminderRule], zones: Iterable[str] = ()) -> list[Outlook]:
     """When each of the rules falls due. A rule whose moment does not exist for this symposium is left out,
     and so is a follow-up that nobody has approved."""
-    event, worded = event_of(symposium), [words_of(rule) for rule in rules]
+    event, worded, quiet = event_of(symposium), [words_of(rule) for rule in rules], night()
     overtaken = due.superseded(worded, event)
-    elsewhere = {zone: due.superseded(worded, event, zone) for zone in zones}
+    elsewhere = {zone: due.superseded(worded, event, zone, quiet) for zone in zones}
     found = []
     for rule, words in zip(rules, worded, strict=True):
         rest = due.due(words, event)
@@ -131,7 +138,8 @@ def outlooks(symposium: Symposium, rules: Sequence[ReminderRule], zones: Iterabl
             continue
         turn = _turn(words, rest, overtaken)
         others = {
-            zone: _turn(words, due.due(words, event, zone) or rest, gone) for zone, gone in elsewhere.items()
+            zone: _turn(words, due.due(words, event, zone, quiet) or rest, gone)
+            for zone, gone in elsewhere.items()
         }
         own = {zone: other for zone, other in others.items() if other != turn}
         found.append(Outlook(rule=rule, rest=turn, zones=own, lead=rest.lead))
