@@ -18,6 +18,7 @@ from mailer.services.registration import self_service
 from mailer.vocabulary import Precision, SkipReason
 from tests.services.conftest import PAUSE
 from tests.services.symposium_desk import Desk
+from tests.services.test_roll import mark
 from tests.services.test_symposia import DAY, HOUR, START, invitation
 
 MINUTE = timedelta(minutes=1)
@@ -246,3 +247,36 @@ def test_the_windows_of_notices_are_the_organisation_s(desk: Desk) -> None:
 def test_a_mail_after_the_end_keeps_no_nights(desk: Desk) -> None:
     with pytest.raises(RuleRefusal, match="no nights"):
         desk.rule("after end 40 minutes", quiet=True)
+
+
+# ---- dates that become exact, lists that come late
+
+
+def test_the_hour_of_a_day_that_was_reminded_of_brings_no_second_reminder(desk: Desk) -> None:
+    """The day is what they were reminded of; its hour is told by the notice."""
+    desk.edit(moment=Moment(precision=Precision.DATE, day=date(2024, 2, 23), zone="America/New_York"))
+    desk.join()
+    nine = START - DAY - 3 * HOUR
+    assert "anahit Reminder" in desk.at(nine)
+    desk.move(date(2024, 2, 23))
+    assert desk.at(nine + PAUSE) == ["anahit Changed"]
+    assert desk.at(START - DAY) == []
+    assert desk.reasons()[-1] == SkipReason.ALREADY_TOLD.value
+    assert desk.at(START - HOUR) == ["anahit Reminder"]
+
+
+def test_who_is_found_to_have_come_after_the_approval_is_thanked(desk: Desk) -> None:
+    """The list of who was there may come between the approval and the mail's time."""
+    desk.join()
+    desk.hands.work()
+    desk.rule("after end 60 minutes attended")
+    desk.at(START + HOUR)
+    with desk.house.database.write() as session:
+        found = session.get_one(Symposium, desk.symposium)
+        symposia.approve_follow_up(
+            session, desk.house, found, recording_url=None, actor="test", now=desk.hands.now
+        )
+    desk.at(START + HOUR + MINUTE)
+    marked = mark(desk.house, desk.hands, desk.symposium, "email\nanahit@example.org\n")
+    assert marked.attended == 1
+    assert desk.at(START + 2 * HOUR) == ["anahit Thank you for taking part"]
