@@ -9,12 +9,18 @@ import pytest
 from sqlalchemy import select
 
 from mailer import settings
-from mailer.db.programme import Symposium, SymposiumDate, SymposiumVersion
-from mailer.services.programme import rules, symposia
+from mailer.cli.timeline import lines
+from mailer.db.programme import Registration, Symposium, SymposiumDate, SymposiumVersion
+from mailer.services.desk import mailings
+from mailer.services.programme import places, rules, symposia
 from mailer.services.programme.dates import Moment
 from mailer.services.programme.rules import Owner, RuleRefusal
 from mailer.services.programme.symposia import SymposiumRefusal
+from mailer.services.programme.timeline import timeline
 from mailer.services.registration import self_service
+from mailer.services.sending.claim import claim
+from mailer.services.sending.sweep import journal_folder, worker_name
+from mailer.smtp.journal import Journal
 from mailer.vocabulary import Precision, SkipReason
 from tests.services.conftest import PAUSE
 from tests.services.symposium_desk import Desk
@@ -76,6 +82,22 @@ def test_a_default_rule_removed_and_made_again_loses_nothing(desk: Desk) -> None
         rules.add(session, desk.house, Owner(), "before 1 day", actor="test", now=desk.hands.now)
     desk.plan()
     assert desk.at(START - DAY) == ["anahit Reminder"]
+
+
+def test_a_reminder_in_a_dead_worker_s_hands_does_not_leave_for_the_date_that_was_left(desk: Desk) -> None:
+    """What is claimed while the symposium moves comes back after the move, and is asked once more."""
+    desk.join()
+    desk.at(START - 7 * DAY)
+    desk.hands.now = START - DAY
+    name = worker_name("send")
+    journal = Journal.open(journal_folder(desk.house), name)
+    with desk.house.database.write() as session:
+        assert len(claim(session, desk.house, worker=name, now=desk.hands.now).held) == 1
+    desk.move(date(2024, 3, 8))
+    journal.close()  # it died before any dot
+    assert desk.at(desk.hands.now + MINUTE) == []
+    assert set(desk.reasons()) == {SkipReason.DATE_MOVED.value}
+    assert desk.at(START - DAY + PAUSE) == ["anahit Changed"]
 
 
 # ---- notices
@@ -280,3 +302,36 @@ def test_who_is_found_to_have_come_after_the_approval_is_thanked(desk: Desk) -> 
     marked = mark(desk.house, desk.hands, desk.symposium, "email\nanahit@example.org\n")
     assert marked.attended == 1
     assert desk.at(START + 2 * HOUR) == ["anahit Thank you for taking part"]
+
+
+# ---- what staff are shown
+
+
+def printed(desk: Desk) -> str:
+    """The timeline as it stands on a terminal."""
+    with desk.house.database.read() as session:
+        found = session.get_one(Symposium, desk.symposium)
+        entries = timeline(session, found, desk.hands.now)
+    return "\n".join(" ".join(lines(entry, "America/New_York")) for entry in entries)
+
+
+def test_the_timeline_says_who_waits_in_vain(desk: Desk) -> None:
+    """Who withdrew, and a notice with nothing to say any more, do not count among those who will be told."""
+    stays, leaves = desk.join("stays@example.org"), desk.join("leaves@example.org")
+    desk.hands.work()
+    with desk.house.database.write() as session:
+        found = session.get_one(Symposium, desk.symposium)
+        theirs = session.get_one(Registration, leaves)
+        places.give_back(session, desk.house, found, theirs, desk.hands.now)
+    desk.hands.work()
+    desk.edit(place="Room 4")
+    said = printed(desk)
+    assert "1d: before 1 day" in said
+    assert "1 waiting     1 will be left out: They withdrew their registration." in said
+    desk.edit(place="")
+    assert "1 will be left out: What it would have told them they know already." in printed(desk)
+    assert stays != leaves
+    with desk.house.database.write() as session:
+        key = f"symposium:{desk.symposium}:reminder:1d:r1"
+        mailings.pause(session, mailings.find(session, key), actor="test", now=desk.hands.now)
+    assert f"Paused. It goes on with: mailer mailing resume {key}" in printed(desk)
