@@ -116,6 +116,7 @@ class World:
         sweep(self.house, self.hands.now)
         with self.house.database.write() as session:
             held = claim(session, self.house, worker=name, now=self.hands.now)
+        journal.about_to_send([(10**9, held.fence)])  # of another mail: an empty journal would be put away
         for one in held.held:
             if how:
                 journal.about_to_send([(one.id, held.fence)])
