@@ -337,3 +337,35 @@ def test_the_timeline_says_who_waits_in_vain(desk: Desk) -> None:
         key = f"symposium:{desk.symposium}:reminder:1d:r1"
         mailings.pause(session, mailings.find(session, key), actor="test", now=desk.hands.now)
     assert f"Paused. It goes on with: mailer mailing resume {key}" in printed(desk)
+
+
+# ---- what each question of the claim is for
+
+
+def test_a_reminder_held_up_until_a_notice_has_left_says_nothing_new(desk: Desk) -> None:
+    """The notice left after the reminder was due, with all the facts."""
+    desk.join()
+    desk.at(START - 7 * DAY)
+    key = f"symposium:{desk.symposium}:reminder:1d:r1"
+    with desk.house.database.write() as session:
+        mailings.pause(session, mailings.find(session, key), actor="test", now=desk.hands.now)
+    desk.at(START - DAY)
+    desk.edit(place="Room 4")
+    assert desk.at(START - DAY + PAUSE) == ["anahit Changed"]
+    with desk.house.database.write() as session:
+        mailings.resume(session, mailings.find(session, key), actor="test", now=desk.hands.now)
+    assert desk.at(START - DAY + HOUR) == []
+    assert SkipReason.ALREADY_TOLD.value in desk.reasons()
+
+
+def test_a_rule_that_is_past_for_some_and_ahead_for_others_reaches_those_alone(desk: Desk) -> None:
+    """A Sydney morning is still to come; for all others the rule is an hour late, and sends nothing."""
+    desk.join("nowhere@example.org")
+    desk.join("sydney@example.org", "Australia/Sydney")
+    desk.at(START - 7 * DAY)
+    desk.at(START - 2 * DAY)
+    desk.hands.now = START - DAY + HOUR
+    desk.rule("before 24 hours", sure=True)
+    assert desk.at(desk.hands.now) == []
+    assert desk.at(START - DAY + 4 * HOUR) == ["sydney Reminder"]
+    assert SkipReason.PLANNED_LATE.value in desk.reasons()
