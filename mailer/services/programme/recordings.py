@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from mailer.db.mailings import WAITING, Delivery, Mailing
 from mailer.db.outbox import CLAIMABLE
 from mailer.db.programme import Symposium
-from mailer.ingest.answers import QUICK, answers
+from mailer.ingest.reachable import QUICK, answers
 from mailer.ingest.errors import FetchError
 from mailer.ingest.fetch import Limits, Resolve
 from mailer.services.house import House

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from mailer.ingest.answers import answers
+from mailer.ingest.reachable import answers
 from mailer.ingest.errors import FetchError, ServerError
 from mailer.ingest.fetch import Limits
 from mailer.networks import Address
