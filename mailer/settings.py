@@ -6,6 +6,7 @@ stops the start with a sentence; nothing is guessed and nothing changes later.
 """
 
 import os
+from datetime import time
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
@@ -111,6 +112,25 @@ class Settings(BaseSettings):
     digest_weekday: Literal[WEEKDAYS] = Field(  # type: ignore[valid-type]
         "monday", description="Day on which weekly digests are sent."
     )
+    quiet_from: time = Field(
+        time(22),
+        description="Reminders with a long lead keep off their readers' nights: from here, such as 22:00,",
+    )
+    quiet_until: time = Field(
+        time(8), description="until this one, on the clock of each reader's city. Two equal hours: no nights."
+    )
+    notice_pause: int = Field(
+        30,
+        ge=0,
+        le=1440,
+        description="Minutes after the last change of a symposium until attendees are told.",
+    )
+    notice_patience: int = Field(
+        120, ge=0, le=2880, description="Minutes after the first change by which they are told at the latest."
+    )
+    notice_near_hours: int = Field(
+        6, ge=0, le=168, description="A change is told at once when the start is so many hours away."
+    )
     sweep_seconds: float = Field(5.0, ge=0.1, le=60, description="Seconds between two looks for due work.")
     lease_seconds: int = Field(
         120,
@@ -163,6 +183,19 @@ class Settings(BaseSettings):
         )
         if self.base_url.startswith("http://") and not local:
             raise ValueError("MAILER_BASE_URL must begin with https:// outside this machine")
+        return self
+
+    @field_validator("quiet_from", "quiet_until")
+    @classmethod
+    def _quiet_hours_are_wall_times(cls, value: time) -> time:
+        if value.tzinfo is not None or value.second or value.microsecond:
+            raise ValueError("write a time of day such as 22:00")
+        return value
+
+    @model_validator(mode="after")
+    def _notices_wait_no_longer_than_they_may(self) -> Self:
+        if self.notice_patience < self.notice_pause:
+            raise ValueError("MAILER_NOTICE_PATIENCE must not be less than MAILER_NOTICE_PAUSE")
         return self
 
     @model_validator(mode="after")

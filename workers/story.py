@@ -31,7 +31,6 @@ from mailer.services.house import House
 from mailer.services.programme import statements, symposia
 from mailer.services.programme.dates import Moment, moment_of
 from mailer.services.programme.ingesting import known_programme, review, store
-from mailer.services.programme.notices import PAUSE
 from mailer.services.programme.register import Attendee, register
 from mailer.services.sending.outlook import outlooks, rules_for
 from mailer.vocabulary import CampaignState, MailingKind, MailingState, Precision, SymposiumState
@@ -239,7 +238,8 @@ class Story:
             )
             if moment_of(symposium) != later:
                 symposia.move(session, self.house, symposium, later, actor=ACTOR, now=self.clock())
-        self.clock.travel_to(self.clock() + PAUSE)  # what staff save within half an hour is told once
+        pause = timedelta(minutes=self.house.settings.notice_pause)  # what staff save meanwhile is told once
+        self.clock.travel_to(self.clock() + pause)
         wake.hint(Task.SWEEP)
         self.come_to_rest()
 

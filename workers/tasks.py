@@ -203,8 +203,10 @@ def audit_all() -> None:
 
 
 def check_sources() -> None:
-    from mailer.services.sources.check import check_due  # readers cost memory that a sender never needs
+    from mailer.services.programme import recordings  # readers cost memory that a sender never needs
+    from mailer.services.sources.check import check_due
 
+    recordings.ask_due(house(), clock())
     if check_due(house(), clock()) and not stopping.is_set():
         wake.hint(Task.CHECK_SOURCES)  # there may be more
 

@@ -218,19 +218,30 @@ def follow_up(
     which: Which,
     recording: Annotated[str | None, typer.Option(help="Where the recording is (https).")] = None,
     without_recording: Annotated[bool, typer.Option("--without-recording", help="There is none.")] = False,
+    release: Annotated[
+        bool, typer.Option("--release", help="Send it although its recording does not answer to us.")
+    ] = False,
 ) -> None:
-    """Approve the mail after the end, which waits as a draft: with the recording, or without one."""
-    if (recording is None) == (not without_recording):
-        terminal.fail("Say where the recording is: --recording https://..., or --without-recording.")
+    """Approve the mail after the end, which waits as a draft: with the recording, or without one.
+
+    It leaves only while the recording answers; one that is held for that is let go by --release.
+    """
+    if [recording is not None, without_recording, release].count(True) != 1:
+        terminal.fail(
+            "Say where the recording is: --recording https://..., or --without-recording, or --release."
+        )
     if recording is not None and not (recording.startswith("https://") and len(recording) <= LONGEST):
         terminal.fail("The recording needs a complete address that begins with https://")
     house, now = terminal.house(), terminal.now()
     with house.database.write() as session:
         one = symposia.find(session, which)
-        symposia.approve_follow_up(
-            session, house, one, recording_url=recording, actor=terminal.actor(), now=now
-        )
-    terminal.say(f"Approved. See when it leaves with: mailer timeline {which}")
+        if release:
+            symposia.release_follow_up(session, house, one, actor=terminal.actor(), now=now)
+        else:
+            symposia.approve_follow_up(
+                session, house, one, recording_url=recording, actor=terminal.actor(), now=now
+            )
+    terminal.say(f"{'Released' if release else 'Approved'}. See when it leaves with: mailer timeline {which}")
 
 
 @symposium.command("register")

@@ -15,7 +15,8 @@ from mailer.services.house import House
 from mailer.services.programme import symposia
 from mailer.services.programme.preview import Preview, preview
 from mailer.services.programme.timeline import Entry, timeline
-from mailer.vocabulary import MailingKind, Precision
+from mailer.services.sending.halt import sending_allowed
+from mailer.vocabulary import MailingKind, Precision, SymposiumState
 
 WIDTH = 80
 INDENT = "    "
@@ -34,6 +35,10 @@ def show(
         entries = timeline(session, symposium, now)
         zone = symposium.zone or house.settings.zone
         head = [symposium.title, f"{day_and_hour(symposium)}, {symposium.state.value}", ""]
+        if not sending_allowed(session):
+            head.append("Sending is stopped, so nothing leaves before: mailer go")
+        if symposium.planned_at is None and symposium.state is SymposiumState.ANNOUNCED:
+            head.append("Its reminders are planned anew within a minute. Look again then.")
     if as_json:
         terminal.as_json([_plain(entry) for entry in entries])
         return
@@ -47,6 +52,7 @@ def _plain(entry: Entry) -> dict[str, Any]:
         "rule": entry.words,
         "due_at": entry.due_at,
         "waiting": [{"due_at": one.due_at, "count": one.count, "zones": one.zones} for one in entry.waiting],
+        "will_be_left_out": dict(entry.doomed),
         "others": dict(entry.others),
         "why_not": entry.why_not,
     }
@@ -61,8 +67,9 @@ def lines(entry: Entry, zone: str) -> list[str]:
     for one in entry.waiting:
         where = f" in {', '.join(one.zones)}: {local(one.due_at, zone)}" if one.zones else ""
         found += wrapped(f"{one.count} waiting{where}")
+    found += [line for word, count in entry.doomed for line in wrapped(f"{count} will be left out: {word}")]
     found += [line for word, count in entry.others for line in wrapped(f"{count} {_said(word)}")]
-    if not entry.why_not and not entry.waiting and not entry.others:
+    if not entry.why_not and not (entry.waiting or entry.doomed or entry.others):
         found += wrapped("nobody to write to yet")
     return found
 

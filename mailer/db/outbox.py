@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import Select, String, cast, exists, select, update
+from sqlalchemy import Select, String, cast, exists, func, null, select, update
 from sqlalchemy.orm import Session
 
 from mailer.db.dialect import one_of
@@ -18,7 +18,7 @@ from mailer.db.digest_texts import Told
 from mailer.db.lanes import Lane
 from mailer.db.mailings import BULK_RANK, OPEN, URGENT_RANKS, WAITING, Claim, Delivery, Mailing
 from mailer.db.people import Subscriber, Subscription
-from mailer.db.programme import Registration, Symposium
+from mailer.db.programme import Registration, ReminderRule, Symposium
 from mailer.vocabulary import DeliveryState, MailingKind, MailingState, SubscriptionState, SuppressionReason
 
 CLAIMABLE = frozenset({MailingState.SCHEDULED, MailingState.SENDING})
@@ -57,6 +57,7 @@ class Surroundings:
     digests: Mapping[int, Told] | None = None  # by delivery, where there are digests among them
     # The kinds of mails that are open for a registration which may not know the live facts.
     on_the_way: dict[int, frozenset[MailingKind]] = field(default_factory=dict)
+    ended_rules: frozenset[int] = frozenset()  # of their mailings' reminder rules those that were removed
 
 
 def urgent(session: Session, *, now: datetime, limit: int, closed: Collection[int]) -> list[Candidate]:
@@ -218,6 +219,48 @@ def open_kinds(
     for registration, kind in rows:
         found.setdefault(registration or 0, set()).add(kind)
     return {registration: frozenset(some) for registration, some in found.items()}
+
+
+def waiting(session: Session, symposium_id: int) -> list[tuple[Candidate, datetime, str | None]]:
+    """All that waits of a symposium's mailings, with its due time and its reader's zone. To be
+    looked at: nothing is locked."""
+    rows = session.execute(
+        select(
+            Delivery.due_at,
+            func.coalesce(Registration.zone, Subscriber.zone),
+            Delivery.id,
+            Delivery.mailing_id,
+            Delivery.subscriber_id,
+            Delivery.registration_id,
+            Delivery.lane_id,
+            Delivery.rank,
+            Delivery.attempts,
+            Delivery.created_at,
+            Delivery.not_after,
+            Subscriber.address,
+            Subscriber.name,
+            cast(Subscriber.languages, String),
+            Subscriber.zone,
+            Subscriber.suppressed,
+            null(),
+            null(),
+        )
+        .join(Mailing, Mailing.id == Delivery.mailing_id)
+        .outerjoin(Subscriber, Subscriber.id == Delivery.subscriber_id)
+        .outerjoin(Registration, Registration.id == Delivery.registration_id)
+        .where(Mailing.symposium_id == symposium_id, Delivery.state.in_(WAITING))
+    )
+    return [(Candidate._make(row[2:]), row[0], row[1]) for row in rows]
+
+
+def ended_rules(session: Session, rules: Collection[int]) -> frozenset[int]:
+    """Those of these reminder rules that hold no more."""
+    if not rules:
+        return frozenset()
+    ended = select(ReminderRule.id).where(
+        one_of(session, ReminderRule.id, rules), ReminderRule.enabled.is_(False)
+    )
+    return frozenset(session.scalars(ended))
 
 
 def _change(session: Session, ids: Sequence[int], values: dict[str, Any]) -> None:

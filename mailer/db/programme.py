@@ -148,6 +148,10 @@ class Symposium(Base):
     languages: Mapped[list[str]] = mapped_column(JSON, default=list)  # that will be spoken; tags
     recording_url: Mapped[str | None] = mapped_column(Text)
     follow_up_at: Mapped[datetime | None] = mapped_column(Instant)  # when a person approved the follow-up
+    # When the recording last answered, or a person vouched for it; when it is asked next (null: not at all).
+    recording_seen_at: Mapped[datetime | None] = mapped_column(Instant)
+    recording_next_at: Mapped[datetime | None] = mapped_column(Instant)
+    recording_trouble: Mapped[str | None] = mapped_column(Text)  # why the follow-up is held
     register_url: Mapped[str | None] = mapped_column(Text)
 
     capacity: Mapped[int | None]  # null: as many as come
@@ -165,6 +169,7 @@ class Symposium(Base):
     facts_version: Mapped[int] = mapped_column(default=0)  # 0: not looked at yet
     facts_changed_at: Mapped[datetime | None] = mapped_column(Instant)
     planned_at: Mapped[datetime | None] = mapped_column(Instant)
+    nights: Mapped[str | None] = mapped_column(String(16))  # the quiet hours it was planned around
     changed_at: Mapped[datetime] = mapped_column(Instant)
     created_at: Mapped[datetime] = mapped_column(Instant)
 

@@ -32,7 +32,7 @@ TYPES = (
     *("application/feed+json", "application/json", "application/octet-stream"),
 )
 TAG_LETTERS = 500  # a longer ETag or date is not kept, so the page is fetched whole next time
-_MOVED = (301, 302, 303, 307, 308)
+MOVED = (301, 302, 303, 307, 308)
 
 Resolve = Callable[[str, int], Sequence[Address]]
 
@@ -97,17 +97,23 @@ def fetch(
         target = read_url(url, plain_http=limits.plain_http, any_port=bool(limits.allow))
         if permit is not None:
             permit(target)
-        addresses = (
-            resolve(target.host, target.port)
-            if resolve
-            else resolve_within(deadline, target.host, target.port)
-        )
-        refuse_private(addresses, limits.allow)
+        addresses = resolve_all(target, limits, resolve, deadline)
         answer = _ask(target, addresses, limits, deadline, agent, seen or Seen())
         if isinstance(answer, Fetched):
             return answer
         url = urljoin(target.url, answer)
     raise FetchError(f"The page redirects more than {limits.redirects} times. Give the address it ends at.")
+
+
+def resolve_all(
+    target: Target, limits: Limits, resolve: Resolve | None, deadline: Deadline
+) -> Sequence[Address]:
+    """All addresses of the host, once; raises FetchError unless each may be connected to."""
+    found = (
+        resolve(target.host, target.port) if resolve else resolve_within(deadline, target.host, target.port)
+    )
+    refuse_private(found, limits.allow)
+    return found
 
 
 def _ask(
@@ -119,14 +125,14 @@ def _ask(
     seen: Seen,
 ) -> Fetched | str:
     """Ask one server: the page, or the address it redirects to."""
-    guarded = GuardedSocket(_connect(target, addresses, limits, deadline), deadline, HEADER_BYTES)
+    guarded = GuardedSocket(connect(target, addresses, limits, deadline), deadline, HEADER_BYTES)
     connection = http.client.HTTPConnection(target.host, target.port)
     connection.sock = guarded  # what http.client uses of a socket
     try:
-        _send(connection, target, agent, limits.types, seen)
+        send(connection, target, agent, limits.types, seen)
         response = connection.getresponse()
         location = response.headers["Location"]
-        if response.status in _MOVED and location:
+        if response.status in MOVED and location:
             return str(location)
         if response.status == http.client.NOT_MODIFIED and (seen.etag or seen.modified):
             return Fetched(url=target.url, body=b"", charset=None, unchanged=True)
@@ -148,7 +154,7 @@ def _ask(
         guarded.end()
 
 
-def _connect(
+def connect(
     target: Target, addresses: Sequence[Address], limits: Limits, deadline: Deadline
 ) -> socket.socket:
     """Connect to the first checked address that answers; never resolve the name again."""
@@ -179,12 +185,19 @@ def _short(header: str | None) -> str | None:
     return header if usable else None
 
 
-def _send(
-    connection: http.client.HTTPConnection, target: Target, agent: str, types: Sequence[str], seen: Seen
+def send(
+    connection: http.client.HTTPConnection,
+    target: Target,
+    agent: str,
+    types: Sequence[str] = (),
+    seen: Seen = Seen(),
+    *,
+    method: str = "GET",
 ) -> None:
+    """Send a request for the target."""
     default = target.port == (443 if target.scheme == "https" else 80)
     host = f"[{target.host}]" if ":" in target.host else target.host
-    connection.putrequest("GET", target.path, skip_host=True, skip_accept_encoding=True)
+    connection.putrequest(method, target.path, skip_host=True, skip_accept_encoding=True)
     connection.putheader("Host", host if default else f"{host}:{target.port}")
     connection.putheader("User-Agent", agent)
     connection.putheader("Accept", ", ".join(types) or "*/*")

@@ -15,8 +15,36 @@ from mailer.vocabulary import Precision, RuleTiming
 GRACE = dt.timedelta(hours=6)  # the most a mail of a rule may be late
 LONG_LEAD = dt.timedelta(hours=12)  # from this lead on a reminder keeps off the night by itself
 CLOSE = dt.timedelta(minutes=60)  # two reminders so near to each other are one too many
-NIGHT_FROM, NIGHT_UNTIL = dt.time(22), dt.time(8)  # both ends are allowed
 DAY_HOUR = dt.time(9)  # for a symposium whose hour is not known yet
+
+
+@dataclass(frozen=True)
+class Night:
+    """The hours in which nobody is written to, on the reader's clock; both ends are allowed. Two equal ends
+    make no night."""
+
+    begins: dt.time = dt.time(22)
+    ends: dt.time = dt.time(8)
+
+    def __str__(self) -> str:
+        return f"{self.begins:%H:%M}-{self.ends:%H:%M}"
+
+    def holds(self, clock: dt.time) -> bool:
+        if self.begins > self.ends:
+            return clock > self.begins or clock < self.ends
+        return self.begins < clock < self.ends
+
+    def around(self, moment: dt.datetime, zone: str) -> tuple[dt.datetime, dt.datetime]:
+        """Beginning and end of the night in which a moment lies."""
+        local = when.local(moment, zone)
+        evening = morning = local.date()
+        if self.begins > self.ends:
+            evening = local.date() if local.time() > self.begins else local.date() - dt.timedelta(days=1)
+            morning = evening + dt.timedelta(days=1)
+        return when.instant(evening, self.begins, zone), when.instant(morning, self.ends, zone)
+
+
+NIGHT = Night()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +85,14 @@ class Event:
         return when.instant(self.day, self.wall_time, self.zone, fold_later=self.later)
 
     @property
+    def over_at(self) -> dt.datetime | None:
+        """When it has ended, as far as is known: its end, or that of its day."""
+        if self.precision is Precision.DATE and self.day and self.zone:
+            return when.instant(self.day + dt.timedelta(days=1), dt.time(0), self.zone)
+        starts_at = self.starts_at
+        return starts_at and starts_at + dt.timedelta(minutes=self.minutes)
+
+    @property
     def limit(self) -> dt.datetime | None:
         """What no reminder may reach: the start, or the first moment of a day whose hour is not known."""
         if self.precision is Precision.DATE and self.day and self.zone:
@@ -74,7 +110,7 @@ class Due:
     lead: dt.timedelta
 
 
-def due(rule: Rule, event: Event, reader_zone: str | None = None) -> Due | None:
+def due(rule: Rule, event: Event, reader_zone: str | None = None, night: Night = NIGHT) -> Due | None:
     """When this rule falls due for a reader; None where the event is not known exactly enough for it, or
     the moment would not lie before the start."""
     limit = event.limit
@@ -88,7 +124,7 @@ def due(rule: Rule, event: Event, reader_zone: str | None = None) -> Due | None:
         return None
     at = planned
     if reader_zone is not None and when.is_zone(reader_zone) and _keeps_nights(rule, lead):
-        at = by_day(planned, reader_zone, limit)
+        at = by_day(planned, reader_zone, limit, night)
     return Due(at, min(limit, at + min((limit - at) / 2, GRACE)), lead)
 
 
@@ -123,24 +159,25 @@ def _keeps_nights(rule: Rule, lead: dt.timedelta) -> bool:
     return lead >= LONG_LEAD if rule.quiet is None else rule.quiet
 
 
-def by_day(moment: dt.datetime, zone: str, limit: dt.datetime) -> dt.datetime:
+def by_day(moment: dt.datetime, zone: str, limit: dt.datetime, night: Night = NIGHT) -> dt.datetime:
     """The moment, or the next one outside the reader's night; the last one before it where that is not
     before `limit`."""
-    local = when.local(moment, zone)
-    clock = local.time()
-    if NIGHT_UNTIL <= clock <= NIGHT_FROM:
+    if not night.holds(when.local(moment, zone).time()):
         return moment
-    evening = local.date() if clock > NIGHT_FROM else local.date() - dt.timedelta(days=1)
-    morning = when.instant(evening + dt.timedelta(days=1), NIGHT_UNTIL, zone)
-    return morning if morning < limit else when.instant(evening, NIGHT_FROM, zone)
+    evening, morning = night.around(moment, zone)
+    return morning if morning < limit else evening
 
 
-def superseded(rules: Iterable[Rule], event: Event, reader_zone: str | None = None) -> frozenset[str]:
+def superseded(
+    rules: Iterable[Rule], event: Event, reader_zone: str | None = None, night: Night = NIGHT
+) -> frozenset[str]:
     """Keys of the reminders that another one with a shorter lead makes needless: both fall within an hour.
 
     Of two with the same lead one stays.
     """
-    found = [(rule.key, one) for rule in rules if not rule.after and (one := due(rule, event, reader_zone))]
+    found = [
+        (rule.key, one) for rule in rules if not rule.after and (one := due(rule, event, reader_zone, night))
+    ]
     return frozenset(key for key, one in found if _overtaken(key, one, found))
 
 

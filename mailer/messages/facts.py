@@ -231,13 +231,14 @@ class ChangeFacts:
 
     `old_when` is the time they were told, in words, or None if it stays as it was; the new one is
     `symposium.when`. `changes` is everything else. `told` is false where nobody knows what they were told:
-    then only what is true now is said.
+    then only what is true now is said. `waiting`, here and below: the reader waits for a place.
     """
 
     symposium: SymposiumFacts
     old_when: str | None = None
     changes: tuple[Change, ...] = ()
     told: bool = True
+    waiting: bool = False
 
     def __post_init__(self) -> None:
         if self.told and self.old_when is None and not self.changes:
@@ -249,6 +250,7 @@ class DateFixedFacts:
     """`symposium.when` is the date that was open until now."""
 
     symposium: SymposiumFacts
+    waiting: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,6 +259,7 @@ class PostponedFacts:
 
     symposium: SymposiumFacts
     old_when: str | None = None
+    waiting: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,10 +273,11 @@ class FollowUpFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class CancellationFacts:
-    """`symposium.when` is the time that was announced. `reason` is in the symposium's language."""
+    """`symposium` is as its readers know it. `reason` is in the symposium's language."""
 
     symposium: SymposiumFacts
     reason: str | None = None
+    waiting: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

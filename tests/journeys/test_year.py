@@ -11,6 +11,7 @@ After a change that is meant: UPDATE_SNAPSHOTS=1 pytest tests/journeys/test_year
 
 import io
 import os
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date, time
@@ -33,6 +34,7 @@ from mailer.services.programme import (
     corrections,
     embargo,
     places,
+    recordings,
     review,
     statements,
     symposia,
@@ -47,6 +49,7 @@ from mailer.services.programme.symposia import SymposiumRefusal
 from mailer.services.sending.embargo_time import at_instant
 from mailer.vocabulary import Frequency, MailingKind, MailingState, Precision, SymposiumState
 from tests.journeys.year import NEW_YORK, Year, at
+from tests.recordings import RecordingServer
 from tests.smtp_server import MailServer
 
 LEDGER = Path(__file__).parent / "year_2024.txt"
@@ -265,16 +268,14 @@ def choose(year: Year, name: str, often: Frequency) -> None:
 
 
 def follow_up(year: Year, which: int) -> None:
-    with year.house.database.write() as session:
-        one = session.get_one(Symposium, symposia_of(year)[which])
-        symposia.approve_follow_up(
-            session,
-            year.house,
-            one,
-            recording_url="https://www.example.org/recordings/ukraine",
-            actor=ACTOR,
-            now=year.now,
-        )
+    with tempfile.TemporaryDirectory() as folder, RecordingServer(Path(folder)) as recording:
+        with year.house.database.write() as session:
+            one = session.get_one(Symposium, symposia_of(year)[which])
+            symposia.approve_follow_up(
+                session, year.house, one, recording_url=recording.url, actor=ACTOR, now=year.now
+            )
+        asked = recordings.ask_due(year.house, year.now, limits=recording.limits, resolve=recording.resolve)
+        assert asked == 1
 
 
 def live_through(year: Year) -> None:

@@ -338,6 +338,7 @@ def _change(language: str, size: Size) -> ChangeFacts:
         return ChangeFacts(
             symposium=now,
             changes=(Change(what=ChangedThing.JOINING, old=None, new="A new link on the page"),),
+            waiting=True,
         )
     before = symposium(language, size)
     changes: tuple[Change, ...] = ()
@@ -385,7 +386,7 @@ def facts(kind: MailingKind, language: str, size: Size = Size.TYPICAL) -> Facts:
         case MailingKind.CHANGE:
             return _change(language, size)
         case MailingKind.DATE_FIXED:
-            return DateFixedFacts(symposium=symposium(language, size))
+            return DateFixedFacts(symposium=symposium(language, size), waiting=size is Size.BARE)
         case MailingKind.POSTPONED:
             tba = SymposiumFacts(
                 title=symposium(language, size).title,
@@ -396,7 +397,7 @@ def facts(kind: MailingKind, language: str, size: Size = Size.TYPICAL) -> Facts:
                 language="en",
             )
             old = None if size is Size.BARE else symposium(language).when
-            return PostponedFacts(symposium=tba, old_when=old)
+            return PostponedFacts(symposium=tba, old_when=old, waiting=size is Size.BARE)
         case MailingKind.FOLLOW_UP:
             came = {Size.SHORT: True, Size.LONG: False}.get(size)
             recording = None if size is Size.BARE else "https://www.example.org/recordings/7"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailer.messages import when
-from mailer.messages.due import CLOSE, GRACE, NIGHT_FROM, NIGHT_UNTIL, Event, Rule, due, fell_due, superseded
+from mailer.messages.due import CLOSE, GRACE, NIGHT, Event, Night, Rule, due, fell_due, superseded
 from mailer.vocabulary import Precision, RuleTiming
 
 HOUR = dt.timedelta(hours=1)
@@ -192,7 +192,7 @@ def test_nothing_before_reaches_the_start_and_the_night_is_kept(
     if zone is None:
         assert plain == found
     elif plain is not None and plain.at != found.at:  # moved out of the night, to an end of it
-        assert when.local(found.at, zone).time().replace(minute=0) in {NIGHT_FROM, NIGHT_UNTIL}
+        assert when.local(found.at, zone).time().replace(minute=0) in {NIGHT.begins, NIGHT.ends}
 
 
 @given(rules=st.lists(rules, max_size=6), event=events, zone=st.sampled_from(ZONES))
@@ -218,3 +218,45 @@ def test_days_before_keep_the_clock_wherever_it_exists(event: Event, n: int) -> 
     day = event.day - dt.timedelta(days=n)
     if when.wall_time(day, event.wall_time, event.zone) is not when.WallTime.SKIPPED:
         assert when.local(found.at, event.zone).time() == event.wall_time
+
+
+nights = st.builds(
+    Night,
+    st.times().map(lambda one: one.replace(second=0, microsecond=0)),
+    st.times().map(lambda one: one.replace(second=0, microsecond=0)),
+)
+
+
+@given(night=nights, rule=rules, event=events, zone=st.sampled_from(ZONES))
+def test_whatever_night_an_organisation_has_nobody_is_met_in_it(
+    night: Night, rule: Rule, event: Event, zone: str
+) -> None:
+    """Over midnight, within a day, or none: what falls into it goes to one of its ends, before the start."""
+    plain, found = due(rule, event), due(rule, event, zone, night)
+    assert (plain is None) == (found is None)
+    if plain is None or found is None:
+        return
+    limit = event.limit
+    assert limit is not None
+    assert found.at < limit
+    if found.at == plain.at:
+        return
+    evening, morning = night.around(plain.at, zone)
+    assert night.holds(when.local(plain.at, zone).time())
+    assert found.at == (morning if morning < limit else evening)
+
+
+@pytest.mark.parametrize(
+    ("night", "hour", "expected"),
+    [
+        (Night(dt.time(0), dt.time(6)), "03:00", "2024-02-22 06:00"),  # within one day
+        (Night(dt.time(0), dt.time(6)), "23:00", "2024-02-22 23:00"),
+        (Night(dt.time(22), dt.time(22)), "03:00", "2024-02-22 03:00"),  # none
+        (Night(dt.time(20), dt.time(9)), "21:00", "2024-02-23 09:00"),
+        (Night(dt.time(20), dt.time(9)), "20:00", "2024-02-22 20:00"),  # its ends are allowed
+    ],
+)
+def test_a_night_of_the_organisation_s_own(night: Night, hour: str, expected: str) -> None:
+    found = due(DAY, on("2024-02-23", hour, "UTC"), "UTC", night)
+    assert found is not None
+    assert found.at == utc(expected)

@@ -1,7 +1,8 @@
 """A staffed house for the services' tests: people, a programme, and a worker that sends to a real server."""
 
 from collections.abc import Callable, Iterator
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,6 +20,11 @@ from mailer.smtp.letter import boottime
 from mailer.smtp.relay import Relay
 from mailer.vocabulary import Precision, SubscriptionState, SymposiumState
 from tests.smtp_server import MailServer
+
+if TYPE_CHECKING:
+    from tests.services.symposium_desk import Desk
+
+PAUSE = timedelta(minutes=30)  # until a notice leaves, as the settings have it
 
 
 class Hands:
@@ -132,3 +138,10 @@ def symposium(house: House, now: datetime) -> int:
 
 def noon(day: date, hour: int = 12) -> Moment:
     return Moment(precision=Precision.DATETIME, day=day, wall_time=time(hour), zone="America/New_York")
+
+
+@pytest.fixture
+def desk(house: House, hands: Hands, server: MailServer, symposium: int) -> "Desk":
+    from tests.services.symposium_desk import Desk  # it stands on this module's hands
+
+    return Desk(house, hands, server, symposium)

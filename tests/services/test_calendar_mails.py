@@ -15,12 +15,11 @@ from mailer.messages.catalogues import LANGUAGES, end_estimated, still_open
 from mailer.services.house import House
 from mailer.services.programme import places, reminders, symposia
 from mailer.services.programme.dates import Moment, set_moment
-from mailer.services.programme.notices import PAUSE
 from mailer.services.programme.register import Attendee, register
 from mailer.services.sending.traits import TRAITS
 from mailer.vocabulary import MailingKind, Precision, SymposiumState
 from tests.calendar_readers import ReadEvent, by_icalendar, open_libical
-from tests.services.conftest import Hands, noon
+from tests.services.conftest import PAUSE, Hands, noon
 from tests.smtp_server import MailServer, Taken
 
 DAY = Moment(precision=Precision.DATE, day=date(2024, 2, 23))

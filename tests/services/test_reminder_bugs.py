@@ -4,11 +4,12 @@ Every test names the rule that keeps it off; the rules are those of docs/symposi
 """
 
 from datetime import date, datetime, time, timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
-from mailer.db.mailings import Delivery, Mailing
+from mailer.db.mailings import Delivery
 from mailer.db.people import Subscriber
 from mailer.db.programme import (
     Registration,
@@ -19,13 +20,10 @@ from mailer.db.programme import (
     SymposiumVersion,
 )
 from mailer.services.desk import mailings
-from mailer.services.house import House
 from mailer.services.programme import places, reminders, rules, symposia
 from mailer.services.programme.dates import Moment
-from mailer.services.programme.notices import PAUSE
 from mailer.services.programme.register import Attendee, register
 from mailer.services.programme.rules import Owner, RuleRefusal
-from mailer.services.programme.symposia import Edit
 from mailer.vocabulary import (
     Attendance,
     DeliveryState,
@@ -35,72 +33,13 @@ from mailer.vocabulary import (
     RegistrationState,
     SkipReason,
 )
-from tests.services.conftest import Hands, noon
+from tests.recordings import RecordingServer
+from tests.services.conftest import PAUSE
+from tests.services.symposium_desk import Desk
 from tests.services.test_symposia import DAY, HOUR, START, invitation
-from tests.smtp_server import MailServer
 
 MINUTE = timedelta(minutes=1)
 MONTH = Moment(precision=Precision.MONTH, day=date(2024, 3, 1), zone="America/New_York")
-
-
-class Desk:
-    """A symposium with its staff, for short sentences in tests."""
-
-    def __init__(self, house: House, hands: Hands, server: MailServer, symposium: int) -> None:
-        self.house, self.hands, self.server, self.symposium = house, hands, server, symposium
-        with house.database.write() as session:
-            reminders.plan_all(session, house, hands.now)
-
-    def join(self, address: str = "anahit@example.org", zone: str | None = None) -> int:
-        with self.house.database.write() as session:
-            found = session.get_one(Symposium, self.symposium)
-            attendee = Attendee(address=address, zone=zone)
-            return register(session, self.house, found, attendee, self.hands.now).id
-
-    def edit(self, **values: object) -> str | None:
-        """The notice's key, or None."""
-        with self.house.database.write() as session:
-            found = session.get_one(Symposium, self.symposium)
-            new = Edit(**values)  # type: ignore[arg-type]
-            notice = symposia.edit(session, self.house, found, new, actor="test", now=self.hands.now)
-            return notice.key if notice else None
-
-    def move(self, day: date, hour: int = 12) -> str | None:
-        return self.edit(moment=noon(day, hour))
-
-    def rule(self, words: str, **how: bool) -> tuple[str, ...]:
-        with self.house.database.write() as session:
-            whose = Owner(symposium=session.get_one(Symposium, self.symposium))
-            return rules.add(session, self.house, whose, words, actor="test", now=self.hands.now, **how).notes
-
-    def at(self, moment: datetime) -> list[str]:
-        """Turn the clock there, work, and tell the subjects of what left, by recipient."""
-        self.hands.now = moment
-        self.server.mails.clear()
-        self.hands.work()
-        subjects = [f"{mail.recipient.split('@')[0]} {mail.message['Subject']}" for mail in self.server.mails]
-        return sorted(subject.partition(":")[0] for subject in subjects)
-
-    def reasons(self, kind: MailingKind = MailingKind.REMINDER) -> list[str]:
-        """Why rows of these mailings were left out, in the order of their mailings."""
-        with self.house.database.read() as session:
-            rows = session.execute(
-                select(Delivery.reason)
-                .join(Mailing, Mailing.id == Delivery.mailing_id)
-                .where(Mailing.kind == kind, Delivery.reason.is_not(None))
-                .order_by(Mailing.due_at)
-            )
-            return [str(reason) for (reason,) in rows]
-
-    def keys(self) -> list[str]:
-        with self.house.database.read() as session:
-            found = session.scalars(select(Mailing.key).where(Mailing.kind == MailingKind.REMINDER))
-            return sorted(key.split(":", 3)[3] for key in found)
-
-
-@pytest.fixture
-def desk(house: House, hands: Hands, server: MailServer, symposium: int) -> Desk:
-    return Desk(house, hands, server, symposium)
 
 
 # ---- one row per person and rule
@@ -482,8 +421,13 @@ def test_a_reader_s_night_is_kept_and_a_changed_zone_is_followed(desk: Desk) -> 
 # ---- after the end
 
 
-def test_a_follow_up_is_a_draft_until_a_person_approves_it(desk: Desk) -> None:
+def test_a_follow_up_is_a_draft_until_a_person_approves_it(desk: Desk, tmp_path: Path) -> None:
     """Without the recording nothing follows by itself; attended, absent and unknown are told apart."""
+    with RecordingServer(tmp_path) as recording:
+        approve_and_look(desk, recording)
+
+
+def approve_and_look(desk: Desk, recording: RecordingServer) -> None:
     numbers = {name: desk.join(f"{name}@example.org") for name in ("came", "absent", "unknown")}
     desk.hands.work()
     assert desk.at(START + 3 * HOUR) == []
@@ -495,17 +439,18 @@ def test_a_follow_up_is_a_draft_until_a_person_approves_it(desk: Desk) -> None:
             session,
             desk.house,
             found,
-            recording_url="https://example.org/r/1",
+            recording_url=recording.url,
             actor="test",
             now=desk.hands.now,
         )
+    assert desk.recording_answers(recording) == 1
     assert desk.at(desk.hands.now + MINUTE) == [
         "absent We missed you",
         "came Thank you for taking part",
         "unknown After the symposium",
     ]
     for mail in desk.server.mails:
-        assert "https://example.org/r/1" in mail.message.get_body(("plain",)).get_content()
+        assert recording.url in mail.message.get_body(("plain",)).get_content()
         assert mail.message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert desk.at(desk.hands.now + HOUR) == []
 

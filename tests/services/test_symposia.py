@@ -14,11 +14,10 @@ from mailer.services.audience import unsubscribe
 from mailer.services.desk import mailings
 from mailer.services.house import House
 from mailer.services.programme import reminders, symposia
-from mailer.services.programme.notices import PAUSE
 from mailer.services.programme.register import Attendee, register
 from mailer.services.programme.symposia import SymposiumRefusal
 from mailer.vocabulary import ConsentSource, MailingKind
-from tests.services.conftest import Hands, noon
+from tests.services.conftest import PAUSE, Hands, noon
 from tests.smtp_server import MailServer
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

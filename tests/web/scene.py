@@ -17,7 +17,6 @@ from mailer.services.desk.inbox import Inbox
 from mailer.services.house import House
 from mailer.services.programme import reminders, statements, symposia
 from mailer.services.programme.dates import Moment, set_moment
-from mailer.services.programme.notices import PAUSE
 from mailer.services.programme.register import Attendee, register, registration_of
 from mailer.services.registration import details
 from mailer.services.registration.details import Details
@@ -34,7 +33,7 @@ from mailer.vocabulary import (
     SubscriptionState,
     SymposiumState,
 )
-from tests.services.conftest import Hands, noon
+from tests.services.conftest import PAUSE, Hands, noon
 
 READERS = {
     "anna@example.org": "en",

@@ -1,4 +1,4 @@
-"""Notices: attendees are told what has changed, once for all that staff saved within half an hour.
+"""Notices: attendees are told what has changed, once for all that staff saved in one go.
 
 The mailing only says that something may have changed. What a person is told, if anything, is
 the difference between the facts of their last mail and the live ones, read at the claim.
@@ -18,12 +18,10 @@ from mailer.services.programme.facts import KeyFacts
 from mailer.services.sending.announce import Announcement, announce
 from mailer.services.sending.expand import expand_mailing
 from mailer.services.sending.notice import notice_kind
+from mailer.services.sending.outlook import event_of
 from mailer.services.sending.traits import NOTICES
 from mailer.vocabulary import DeliveryState, MailingState, SkipReason
 
-PAUSE = timedelta(minutes=30)  # after the last save
-PATIENCE = timedelta(hours=2)  # after the first
-NEAR = timedelta(hours=6)  # a start so near is told at once
 LIFETIME = timedelta(days=3)
 
 
@@ -39,8 +37,8 @@ def tell(
 ) -> Mailing:
     """See to it that attendees hear of a change; `told` numbers the facts as they were before it."""
     waiting = _waiting(session, symposium, now)
-    due_at = _due_at(waiting, before, after, now)
-    expires_at = _expires_at(after, due_at)
+    due_at = _due_at(house, waiting, before, after, now)
+    expires_at = _expires_at(symposium, due_at)
     _overtake(session, symposium, waiting, now)
     if waiting is None:
         waiting = announce(
@@ -73,18 +71,29 @@ def _waiting(session: Session, symposium: Symposium, now: datetime) -> Mailing |
     ).first()
 
 
-def _due_at(waiting: Mailing | None, before: KeyFacts, after: KeyFacts, now: datetime) -> datetime:
-    starts = [one for one in (before.starts_at, after.starts_at) if one is not None and one > now]
-    if starts and min(starts) - now <= NEAR:
+def _due_at(
+    house: House, waiting: Mailing | None, before: KeyFacts, after: KeyFacts, now: datetime
+) -> datetime:
+    """A pause after the last save, a longer one after the first at most; at once where the start is near."""
+    chosen = house.settings
+    near = timedelta(hours=chosen.notice_near_hours)
+    known = [one for one in (before.starts_at, after.starts_at) if one is not None]
+    starts = [one for one in known if one > now]
+    if (starts and min(starts) - now <= near) or _has_begun(after, now):
         return now
-    return min(now + PAUSE, (waiting.created_at if waiting else now) + PATIENCE)
+    pause, patience = (timedelta(minutes=one) for one in (chosen.notice_pause, chosen.notice_patience))
+    return min(now + pause, (waiting.created_at if waiting else now) + patience)
 
 
-def _expires_at(after: KeyFacts, due_at: datetime) -> datetime:
-    latest = due_at + LIFETIME
-    return (
-        min(latest, after.starts_at) if after.starts_at is not None and after.starts_at > due_at else latest
-    )
+def _has_begun(facts: KeyFacts, now: datetime) -> bool:
+    return facts.starts_at is not None and facts.starts_at <= now
+
+
+def _expires_at(symposium: Symposium, due_at: datetime) -> datetime:
+    """The start; while it runs, its end."""
+    event = event_of(symposium)
+    ends = [one for one in (event.starts_at, event.over_at) if one is not None and one > due_at]
+    return min([due_at + LIFETIME, *ends])
 
 
 def _announcement(

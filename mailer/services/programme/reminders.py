@@ -17,9 +17,10 @@ from mailer.db.programme import Symposium
 from mailer.messages import when
 from mailer.services.house import House
 from mailer.services.programme import facts
+from mailer.services.sending import replan
 from mailer.services.sending.announce import Announcement, announce
 from mailer.services.sending.expand import expand_by_rule
-from mailer.services.sending.outlook import Outlook, outlooks, rules_for, zones_of
+from mailer.services.sending.outlook import Outlook, night, outlooks, rules_for, zones_of
 from mailer.services.sending.traits import BY_RULE, NOTICES
 from mailer.vocabulary import (
     DeliveryState,
@@ -39,7 +40,7 @@ def plan(session: Session, house: House, symposium: Symposium, now: datetime) ->
 
     Returns how many are ahead. A symposium with an open question has none. The row must be held.
     """
-    symposium.planned_at = now
+    symposium.planned_at, symposium.nights = now, str(night())
     if symposium.state is not SymposiumState.ANNOUNCED or symposium.questions:
         return 0
     facts.stamp(session, symposium, now)
@@ -150,8 +151,12 @@ def drop(session: Session, symposium: Symposium, reason: SkipReason, now: dateti
 def plan_all(session: Session, house: House, now: datetime) -> int:
     """Plan the announced symposia that wait for it, and nothing else; returns how many reminders are ahead.
 
-    They are found by an index that holds no others, and each is held while it is planned.
+    They are found by an index that holds no others, and each is held while it is planned. Those that were
+    planned around other quiet hours than today's are among them.
     """
+    ahead_of_now = or_(Symposium.starts_at > now, Symposium.starts_at.is_(None))
+    other = or_(Symposium.nights.is_(None), Symposium.nights != str(night()))
+    replan.unplan(session, ahead_of_now, other, Symposium.planned_at.is_not(None))
     waiting = select(Symposium.id).where(
         Symposium.state == SymposiumState.ANNOUNCED, Symposium.planned_at.is_(None)
     )

@@ -90,6 +90,8 @@ def add(
     """Make a rule from its words. Raises RuleRefusal where it is there already, or is past for everybody
     and nobody has said that this is meant (`sure`); RuleUnread and UnknownZone for the words."""
     read, audience = rule_words.read(words)
+    if quiet and read.after:
+        raise RuleRefusal("A mail after the end keeps off no nights. Leave --quiet away.")
     known = session.scalars(select(ReminderRule).where(whose.condition)).all()
     same = next((rule for rule in known if rule.key == read.key), None)
     if same is not None and same.enabled:

@@ -11,9 +11,11 @@ from mailer.db.programme import Symposium
 from mailer.messages import when
 from mailer.services import audit
 from mailer.services.house import House
+from mailer.services.incidents import close_incident
 from mailer.services.programme import facts, notices, reminders
 from mailer.services.programme.dates import Moment, moment_of, set_moment
 from mailer.services.sending.announce import Announcement, announce
+from mailer.services.sending.outlook import event_of
 from mailer.vocabulary import EndSource, FieldSource, MailingKind, Precision, SkipReason, SymposiumState
 
 
@@ -125,6 +127,12 @@ def edit(
     starts_at = new.moment.starts_at if new.moment else None
     if symposium.state is SymposiumState.ANNOUNCED and starts_at is not None and starts_at <= now:
         raise SymposiumRefusal("That date is past already. Look at its day, its hour and its zone.")
+    return _set(session, house, symposium, new, actor=actor, now=now)
+
+
+def _set(
+    session: Session, house: House, symposium: Symposium, new: Edit, *, actor: str, now: datetime
+) -> Mailing | None:
     told, before = facts.stamp(session, symposium, now), facts.facts_of(symposium)
     _apply(session, symposium, new, now)
     return follow(session, house, symposium, before=before, told=told, actor=actor, now=now)
@@ -164,7 +172,15 @@ def follow(
     if symposium.state is not SymposiumState.ANNOUNCED:
         return None
     reminders.plan(session, house, symposium, now)
+    if is_over(symposium, now):
+        return None  # nobody could still come to it
     return notices.tell(session, house, symposium, before=before, after=after, told=told, now=now)
+
+
+def is_over(symposium: Symposium, now: datetime) -> bool:
+    """True once its end is past, or the day of one whose hour is not known."""
+    over_at = event_of(symposium).over_at
+    return over_at is not None and over_at <= now
 
 
 def _apply(session: Session, symposium: Symposium, new: Edit, now: datetime) -> None:
@@ -193,7 +209,9 @@ def rederive_all(session: Session, house: House, now: datetime) -> int:
     moved = 0
     for number in reminders.outdated(session, now):
         symposium = session.get_one(Symposium, number)
-        if edit(session, house, symposium, Edit(moment=moment_of(symposium)), actor="tzdata", now=now):
+        lock(session, symposium)
+        # Not as staff edit: an instant that turns out to be past already is told all the same.
+        if _set(session, house, symposium, Edit(moment=moment_of(symposium)), actor="tzdata", now=now):
             moved += 1
         symposium.tzdata = when.tzdata_version()
         reminders.plan(session, house, symposium, now)  # a rule's own wall time may have moved too
@@ -208,6 +226,8 @@ def call_off(
         raise SymposiumRefusal("This symposium was never announced, so there is nobody to tell.")
     lock(session, symposium)
     if symposium.state is not SymposiumState.CANCELLED:
+        if is_over(symposium, now):
+            raise SymposiumRefusal("This symposium is over, so there is nothing left to call off.")
         symposium.state, symposium.changed_at = SymposiumState.CANCELLED, now
         symposium.sequence += 1
         reminders.drop(session, symposium, SkipReason.SYMPOSIUM_CANCELLED, now)
@@ -243,7 +263,8 @@ def approve_follow_up(
 ) -> int:
     """Let the follow-up go, with the recording or without one; returns how many mailings that makes.
 
-    It leaves after the end, or at once when that is over. What has left is not sent again.
+    It leaves after the end, or at once when that is over, and only while the recording answers. What has
+    left is not sent again.
     """
     lock(session, symposium)
     if symposium.state is not SymposiumState.ANNOUNCED:
@@ -253,12 +274,34 @@ def approve_follow_up(
     if symposium.starts_at is None:
         raise SymposiumRefusal("This symposium has no hour yet, so nothing can follow it.")
     symposium.recording_url = recording_url
-    symposium.follow_up_at = symposium.follow_up_at or now
+    symposium.recording_seen_at, symposium.recording_trouble = None, None
+    symposium.recording_next_at = now if recording_url else None  # services/programme/recordings.py asks it
+    held = close_incident(session, f"recording:{symposium.id}", now)
+    symposium.follow_up_at = now if held else symposium.follow_up_at or now
     symposium.changed_at = now
     audit.record(
         session, actor=actor, action="follow-up-approved", subject=f"symposium:{symposium.id}", now=now
     )
     return reminders.plan(session, house, symposium, now)
+
+
+def release_follow_up(
+    session: Session, house: House, symposium: Symposium, *, actor: str, now: datetime
+) -> None:
+    """Let a follow-up go although its recording does not answer to us: a person has looked at it."""
+    lock(session, symposium)
+    if symposium.follow_up_at is None or symposium.recording_url is None:
+        raise SymposiumRefusal(
+            "There is no follow-up with a recording to release. Approve it first: mailer symposium follow-up "
+            f"{symposium.slug} --recording URL"
+        )
+    symposium.recording_seen_at, symposium.recording_next_at, symposium.recording_trouble = now, None, None
+    symposium.changed_at = now
+    close_incident(session, f"recording:{symposium.id}", now)
+    audit.record(
+        session, actor=actor, action="follow-up-released", subject=f"symposium:{symposium.id}", now=now
+    )
+    reminders.plan(session, house, symposium, now)
 
 
 def month_start(symposium: Symposium) -> str:

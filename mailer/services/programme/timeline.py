@@ -1,5 +1,9 @@
-"""Timeline: what will go to whom about a symposium, when, and why not. Counted from the rows, never kept."""
+"""Timeline: what will go to whom about a symposium, when, and why not. Counted from the rows, with
+the questions that the claim will ask of them; never kept.
+"""
 
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -7,11 +11,11 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from mailer.db.mailings import WAITING, Delivery, Mailing
-from mailer.db.people import Subscriber
-from mailer.db.programme import Registration, ReminderRule, Symposium
+from mailer.db.programme import ReminderRule, Symposium
 from mailer.messages import due, rule_words
 from mailer.services.desk.reasons import sentence
 from mailer.services.programme.reminders import key_of
+from mailer.services.sending.foresight import Foreseen, foresee
 from mailer.services.sending.outlook import (
     Outlook,
     event_of,
@@ -22,7 +26,7 @@ from mailer.services.sending.outlook import (
     zones_of,
 )
 from mailer.services.sending.traits import BY_RULE
-from mailer.vocabulary import DeliveryState, MailingKind
+from mailer.vocabulary import DeliveryState, MailingKind, MailingState
 
 _LEFT_OUT = frozenset({DeliveryState.SKIPPED, DeliveryState.CANCELLED, DeliveryState.EXPIRED})
 _ABOUT_ONE = frozenset(
@@ -52,6 +56,7 @@ class Entry:
     words: str
     due_at: datetime | None
     waiting: tuple[Waiting, ...] = ()
+    doomed: tuple[tuple[str, int], ...] = ()  # who waits and will be left out: why, and how many
     others: tuple[tuple[str, int], ...] = ()  # what became of the rest: a word or a sentence, and how many
     why_not: str | None = None
 
@@ -66,17 +71,23 @@ def timeline(session: Session, symposium: Symposium, now: datetime) -> list[Entr
     }
     rules = rules_for(session, symposium)
     found = {one.rule.id: one for one in outlooks(symposium, rules, zones_of(session, symposium))}
-    entries = [
-        _of_rule(session, symposium, rule, found.get(rule.id), mailings.get(key_of(symposium, rule.key)), now)
-        for rule in rules
-    ]
+    ahead: defaultdict[int, list[Foreseen]] = defaultdict(list)
+    for one in foresee(session, symposium.id, now):
+        ahead[one.mailing_id].append(one)
+    entries = []
+    for rule in rules:
+        mailing = mailings.get(key_of(symposium, rule.key))
+        outlook = found.get(rule.id)
+        entries.append(_of_rule(session, symposium, rule, outlook, mailing, ahead, now))
     entries += [
         Entry(
             name=mailing.key.split(":", 2)[2],
             words=mailing.kind.value.replace("_", " "),
             due_at=mailing.due_at,
-            waiting=_waiting(session, mailing, None),
+            waiting=_waiting(ahead[mailing.id], None),
+            doomed=_doomed(ahead[mailing.id]),
             others=_others(session, mailing),
+            why_not=_stopped(mailing),
         )
         for mailing in mailings.values()
         if mailing.kind not in BY_RULE
@@ -90,6 +101,7 @@ def _of_rule(
     rule: ReminderRule,
     outlook: Outlook | None,
     mailing: Mailing | None,
+    ahead: Mapping[int, Sequence[Foreseen]],
     now: datetime,
 ) -> Entry:
     planned = due.due(words_of(rule), event_of(symposium))
@@ -101,8 +113,26 @@ def _of_rule(
         name=rule.key,
         words=words,
         due_at=at,
-        waiting=_waiting(session, mailing, outlook),
+        waiting=_waiting(ahead.get(mailing.id, ()), outlook),
+        doomed=_doomed(ahead.get(mailing.id, ())),
         others=_others(session, mailing),
+        why_not=_stopped(mailing) or (_held(symposium) if mailing.kind is MailingKind.FOLLOW_UP else None),
+    )
+
+
+def _stopped(mailing: Mailing) -> str | None:
+    if mailing.state is not MailingState.PAUSED:
+        return None
+    return f"Paused. It goes on with: mailer mailing resume {mailing.key}"
+
+
+def _held(symposium: Symposium) -> str | None:
+    """Why a follow-up that waits does not leave."""
+    if symposium.recording_trouble is None:
+        return None
+    return (
+        f"Held: its recording does not answer. {symposium.recording_trouble} It is asked again by itself; "
+        f"send it all the same with: mailer symposium follow-up {symposium.slug} --release"
     )
 
 
@@ -120,24 +150,20 @@ def _why_not(symposium: Symposium, rule: ReminderRule, at: datetime | None, now:
     return "Not planned yet: the symposium is not announced, or the sweep has not come to it."
 
 
-def _waiting(session: Session, mailing: Mailing, outlook: Outlook | None) -> tuple[Waiting, ...]:
-    zone = func.coalesce(Registration.zone, Subscriber.zone)
-    rows = session.execute(
-        select(Delivery.due_at, zone, func.count())
-        .join(Registration, Registration.id == Delivery.registration_id)
-        .join(Subscriber, Subscriber.id == Registration.subscriber_id)
-        .where(Delivery.mailing_id == mailing.id, Delivery.state.in_(WAITING))
-        .group_by(Delivery.due_at, zone)
-    ).all()
-    counts: dict[datetime, int] = {}
+def _waiting(foreseen: Sequence[Foreseen], outlook: Outlook | None) -> tuple[Waiting, ...]:
+    counts = Counter(one.at for one in foreseen if one.reason is None)
     zones: dict[datetime, set[str]] = {}
-    for due_at, name, count in rows:
-        counts[due_at] = counts.get(due_at, 0) + count
-        if outlook is not None and due_at != outlook.rest.due_at and name:
-            zones.setdefault(due_at, set()).add(name)
+    for one in foreseen:
+        if outlook is not None and one.at in counts and one.at != outlook.rest.due_at and one.zone:
+            zones.setdefault(one.at, set()).add(one.zone)
     return tuple(
         Waiting(due_at=at, count=counts[at], zones=tuple(sorted(zones.get(at, ())))) for at in sorted(counts)
     )
+
+
+def _doomed(foreseen: Sequence[Foreseen]) -> tuple[tuple[str, int], ...]:
+    counts = Counter(sentence(one.reason) for one in foreseen if one.reason is not None)
+    return tuple(sorted(counts.items()))
 
 
 def _others(session: Session, mailing: Mailing) -> tuple[tuple[str, int], ...]:

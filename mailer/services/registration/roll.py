@@ -18,7 +18,7 @@ from mailer.ingest.people import Person, Reject
 from mailer.services import audit
 from mailer.services.audience import people
 from mailer.services.house import House
-from mailer.services.programme import places
+from mailer.services.programme import places, reminders
 from mailer.services.programme.register import (
     HELD,
     Attendee,
@@ -195,6 +195,7 @@ def mark_attendance(
             if others_absent:
                 _mark_others(session, symposium, listed, marked)
             _note(session, symposium, "attendance-imported", len(listed), actor, now)
+            reminders.plan(session, house, symposium, now)  # who is thanked has changed
             if not keep:
                 raise _DryRun
     except _DryRun:

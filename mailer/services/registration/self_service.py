@@ -23,6 +23,7 @@ from mailer.services.programme.symposia import lock
 from mailer.services.registration import details
 from mailer.services.registration.details import Details
 from mailer.services.registration.questions import Question, read_questions
+from mailer.services.sending import replan
 from mailer.services.sending.announce import Announcement, announce
 from mailer.vocabulary import MailingKind, RegistrationState, SymposiumState
 
@@ -96,8 +97,9 @@ def change(session: Session, house: House, token: str, *, language: str, zone: s
         person = session.get_one(Subscriber, registration.subscriber_id)
         wished = registration.languages or person.languages
         registration.languages = [language, *(one for one in wished if one != language)]
-    if zone and is_zone(zone):
+    if zone and is_zone(zone) and zone != registration.zone:
         registration.zone = zone
+        replan.registration_changed(session, registration)
     return True
 
 

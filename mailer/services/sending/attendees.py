@@ -36,6 +36,11 @@ def on_the_way(
     return outbox.open_kinds(session, unsure, NOTICES | CONFIRMING)
 
 
+def rules_of(around: Surroundings) -> frozenset[int]:
+    """The reminder rules by which the mailings among these were made."""
+    return frozenset(mailing.rule_id for mailing in around.mailings.values() if mailing.rule_id is not None)
+
+
 def reason_for_rule(
     candidate: Candidate,
     around: Surroundings,
@@ -47,6 +52,8 @@ def reason_for_rule(
     mailing = around.mailings[candidate.mailing_id]
     if mailing.generation != symposium.generation:
         return SkipReason.DATE_MOVED
+    if mailing.rule_id in around.ended_rules:  # and the sweep has not planned without it yet
+        return SkipReason.RULE_REMOVED
     if not registration.reminders:
         return SkipReason.UNSUBSCRIBED
     if mailing.kind is MailingKind.FOLLOW_UP:

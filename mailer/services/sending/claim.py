@@ -20,10 +20,11 @@ from mailer.db.outbox import Candidate, Surroundings
 from mailer.failpoints import Failpoint
 from mailer.services.house import House
 from mailer.services.sending import digest_claim
-from mailer.services.sending.attendees import CONFIRMING, on_the_way, reason_for_rule
+from mailer.services.sending.attendees import CONFIRMING, on_the_way, reason_for_rule, rules_of
 from mailer.services.sending.gate import OPEN_BY_NOW, Gate
 from mailer.services.sending.halt import sending_allowed
 from mailer.services.sending.lanes import Allowances, lock_and_allow, spend
+from mailer.services.sending.outlook import recording_answers
 from mailer.services.sending.texts import Text, Texts, sort_by_text
 from mailer.services.sending.traits import BY_RULE, NOTICES
 from mailer.vocabulary import (
@@ -49,6 +50,7 @@ CALLED_OFF = frozenset(
         SkipReason.SYMPOSIUM_CANCELLED,
         SkipReason.MAILING_CANCELLED,
         SkipReason.DATE_MOVED,
+        SkipReason.RULE_REMOVED,
         SkipReason.RETRACTED,
     }
 )
@@ -96,7 +98,11 @@ def claim(
         return Slice()
     around = digest_claim.with_statements(session, found, outbox.surroundings(session, found), now)
     if around.registrations:
-        around = replace(around, on_the_way=on_the_way(session, found, around))
+        around = replace(
+            around,
+            on_the_way=on_the_way(session, found, around),
+            ended_rules=outbox.ended_rules(session, rules_of(around)),
+        )
     held, later, out = _asked_once_more(found, around, now)
     if around.digests is not None:
         held = digest_claim.leave_out_empty(session, held, out, around.digests)
@@ -129,7 +135,7 @@ def _asked_once_more(
         reason = reason_to_leave_out(candidate, around, now)
         if reason is not None:
             out[(_state_for(reason), reason)].append(candidate.id)
-        elif around.registrations and _must_wait(candidate, around):
+        elif around.registrations and _must_wait(candidate, around, now):
             later.append(candidate.id)
         else:
             held.append(candidate)
@@ -266,10 +272,13 @@ def reason_to_leave_out(candidate: Candidate, around: Surroundings, now: datetim
     return _reason_for_subscriber(candidate, asks=kind is MailingKind.OPT_IN)
 
 
-def _must_wait(candidate: Candidate, around: Surroundings) -> bool:
+def _must_wait(candidate: Candidate, around: Surroundings, now: datetime) -> bool:
     """True for a notice to somebody whose confirmation is on its way: it tells the same, or what this one
-    then has to correct."""
-    if around.mailings[candidate.mailing_id].kind not in NOTICES:
+    then has to correct. And for a follow-up whose recording has not answered yet."""
+    mailing = around.mailings[candidate.mailing_id]
+    if mailing.kind is MailingKind.FOLLOW_UP:
+        return not recording_answers(around.symposia[mailing.symposium_id or 0], now)
+    if mailing.kind not in NOTICES:
         return False
     return not CONFIRMING.isdisjoint(around.on_the_way.get(candidate.registration_id or 0, ()))
 

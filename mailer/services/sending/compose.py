@@ -38,7 +38,7 @@ from mailer.services.sending.claim import Slice
 from mailer.services.sending.content import Content, Reader, read_content
 from mailer.services.sending.embargo_rows import TEXTS
 from mailer.services.sending.invitation import invitation, local_time
-from mailer.services.sending.reader import entry_of, read_reader
+from mailer.services.sending.reader import entry_of, read_reader, spoken_of
 from mailer.services.sending.settle import GIVEN_BACK, UNFIT
 from mailer.services.sending.texts import language_of, text_ahead
 from mailer.services.sending.told import ENDS_THE_ENTRY, Heard, told_by
@@ -276,7 +276,7 @@ class Composer:
             frames[key] = Frame(
                 house=self.house,
                 mailing=mailing,
-                symposium=symposium,
+                symposium=spoken_of(kind, symposium, reader.told),
                 language=language,
                 originals=slice_.texts.originals if TRAITS[mailing.kind].answers else {},
                 form=self._form(session, key, mailing, language, symposium, variant, reader, entry),

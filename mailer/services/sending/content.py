@@ -37,7 +37,7 @@ from mailer.messages.facts import (
 from mailer.messages.slots import expand_placeholders
 from mailer.services.house import House
 from mailer.services.sending.invitation import has_day
-from mailer.services.sending.notice import changes, same_time
+from mailer.services.sending.notice import as_told, changes, same_time
 from mailer.services.sending.statement_content import digest_mail, statement_mail, topic_name
 from mailer.services.sending.variant import Variant
 from mailer.vocabulary import EndSource, MailingKind, Precision, RuleTiming
@@ -48,13 +48,14 @@ class Reader:
     """What a mail to attendees depends on beside its language: what they were told, and whether they came.
 
     `kind`: the notice it is to them. `told`: the facts of their last mail, None where nobody knows.
-    `joining`: the way into the room stands in it.
+    `joining`: the way into the room stands in it. `seated`: they have a place and do not wait for one.
     """
 
     kind: MailingKind | None = None
     told: SymposiumVersion | None = None
     came: bool | None = None
     joining: bool = False
+    seated: bool = True
 
 
 PLACEHOLDERS = frozenset({"first_name"})
@@ -147,11 +148,17 @@ def _symposium_mail(
             rule = session.get_one(ReminderRule, mailing.rule_id)
             return ReminderFacts(symposium=facts, lead=_lead(rule), joining=reader.joining)
         case MailingKind.CHANGE | MailingKind.DATE_FIXED | MailingKind.POSTPONED as notice:
-            return _notice(notice, reader.told, symposium, facts, language)
+            return _notice(notice, reader, symposium, facts, language)
         case MailingKind.FOLLOW_UP:
             return FollowUpFacts(symposium=facts, came=reader.came, recording_url=symposium.recording_url)
         case MailingKind.CANCELLATION:
-            return CancellationFacts(symposium=facts, reason=mailing.facts.get("reason"))
+            told = reader.told
+            known = symposium_facts(house, as_told(symposium, told), language) if told else facts
+            return CancellationFacts(
+                symposium=replace(known, series=facts.series),
+                reason=mailing.facts.get("reason"),
+                waiting=not reader.seated,
+            )
         case _:
             raise LookupError(f"There is no content for a mailing of kind {mailing.kind}.")
 
@@ -173,21 +180,27 @@ def _without_calendar(facts: SymposiumFacts) -> SymposiumFacts:
 
 def _notice(
     kind: MailingKind,
-    told: SymposiumVersion | None,
+    reader: Reader,
     symposium: Symposium,
     facts: SymposiumFacts,
     language: str,
 ) -> Facts:
     """What differs from what they were told; where nobody knows that, what is true now."""
+    told, waiting = reader.told, not reader.seated
+    facts = _without_calendar(facts) if waiting else facts
     if kind is MailingKind.DATE_FIXED:
-        return DateFixedFacts(symposium=facts)
+        return DateFixedFacts(symposium=facts, waiting=waiting)
     old = _in_words(told.precision, told, language) if told else None
     if kind is MailingKind.POSTPONED:
-        return PostponedFacts(symposium=facts, old_when=old)
+        return PostponedFacts(symposium=facts, old_when=old, waiting=waiting)
     if told is None:
-        return ChangeFacts(symposium=facts, told=False)
-    old_when = None if same_time(told, symposium) else old
-    return ChangeFacts(symposium=facts, old_when=old_when, changes=changes(told, symposium, language))
+        return ChangeFacts(symposium=facts, told=False, waiting=waiting)
+    return ChangeFacts(
+        symposium=facts,
+        old_when=None if same_time(told, symposium) else old,
+        changes=changes(told, symposium, language),
+        waiting=waiting,
+    )
 
 
 def _lead(rule: ReminderRule) -> str | None:

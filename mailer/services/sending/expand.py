@@ -12,6 +12,7 @@ from mailer.db.audience import Slot
 from mailer.db.mailings import Campaign, Mailing
 from mailer.db.programme import Symposium, SymposiumDate
 from mailer.db.session import hint_after_commit
+from mailer.messages import due
 from mailer.services.sending.outlook import Outlook, nearness, outlooks, rules_for, zones_of
 from mailer.services.sending.traits import BY_RULE
 from mailer.vocabulary import MailingKind, MailingState
@@ -135,13 +136,14 @@ def _near_generations(session: Session, mailing: Mailing, nearness: timedelta) -
     dates = session.scalars(
         select(SymposiumDate).where(SymposiumDate.symposium_id == mailing.symposium_id)
     ).all()
-    here = next((one.starts_at for one in dates if one.generation == mailing.generation), None)
+    moments = {one.generation: _moment(one) for one in dates}
+    here = moments.pop(mailing.generation or 0, None)
     if here is None:
         return set()
-    return {
-        one.generation
-        for one in dates
-        if one.generation != mailing.generation
-        and one.starts_at is not None
-        and abs(here - one.starts_at) < nearness
-    }
+    return {number for number, there in moments.items() if there is not None and abs(here - there) < nearness}
+
+
+def _moment(one: SymposiumDate) -> datetime | None:
+    """When it is, for one whose hour is not known the first moment of its day."""
+    event = due.Event(precision=one.precision, day=one.day, wall_time=one.wall_time, zone=one.zone)
+    return one.starts_at or event.limit

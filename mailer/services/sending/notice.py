@@ -51,3 +51,25 @@ def same_time(told: SymposiumVersion, live: Symposium) -> bool:
         live.zone,
         live.starts_at,
     )
+
+
+def as_told(symposium: Symposium, told: SymposiumVersion) -> Symposium:
+    """The symposium as somebody knows it, who was told these facts last. It belongs to no session."""
+    return Symposium(
+        uid=symposium.uid,
+        slug=symposium.slug,
+        state=symposium.state,
+        title=told.title,
+        series=None,
+        language=symposium.language,
+        place=told.place,
+        sequence=symposium.sequence,
+        facts_version=symposium.facts_version,
+        precision=told.precision,
+        day=told.day,
+        wall_time=told.wall_time,
+        zone=told.zone,
+        starts_at=told.starts_at,
+        minutes=symposium.minutes,
+        end_source=told.end_source,
+    )

@@ -14,7 +14,11 @@ from mailer.db.audience import Slot, Turn
 from mailer.db.people import Subscriber
 from mailer.db.programme import Registration, ReminderRule, Symposium
 from mailer.messages import due
+from mailer.settings import current
 from mailer.vocabulary import RuleTiming
+
+A_MOMENT = timedelta(seconds=1)
+RECORDING_FRESH = timedelta(hours=1)  # so long its answer is believed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +72,12 @@ def rules_for(session: Session, symposium: Symposium) -> list[ReminderRule]:
     return []
 
 
+def night() -> due.Night:
+    """The organisation's quiet hours."""
+    chosen = current()
+    return due.Night(chosen.quiet_from, chosen.quiet_until)
+
+
 def event_of(symposium: Symposium) -> due.Event:
     return due.Event(
         precision=symposium.precision,
@@ -114,9 +124,9 @@ def zones_of(session: Session, symposium: Symposium, registration_id: int | None
 def outlooks(symposium: Symposium, rules: Sequence[ReminderRule], zones: Iterable[str] = ()) -> list[Outlook]:
     """When each of the rules falls due. A rule whose moment does not exist for this symposium is left out,
     and so is a follow-up that nobody has approved."""
-    event, worded = event_of(symposium), [words_of(rule) for rule in rules]
+    event, worded, quiet = event_of(symposium), [words_of(rule) for rule in rules], night()
     overtaken = due.superseded(worded, event)
-    elsewhere = {zone: due.superseded(worded, event, zone) for zone in zones}
+    elsewhere = {zone: due.superseded(worded, event, zone, quiet) for zone in zones}
     found = []
     for rule, words in zip(rules, worded, strict=True):
         rest = due.due(words, event)
@@ -124,11 +134,12 @@ def outlooks(symposium: Symposium, rules: Sequence[ReminderRule], zones: Iterabl
             continue
         if words.after:
             if symposium.follow_up_at is not None:
-                found.append(_follow_up(rule, rest, symposium.follow_up_at))
+                found.append(_follow_up(rule, rest, symposium, symposium.follow_up_at))
             continue
         turn = _turn(words, rest, overtaken)
         others = {
-            zone: _turn(words, due.due(words, event, zone) or rest, gone) for zone, gone in elsewhere.items()
+            zone: _turn(words, due.due(words, event, zone, quiet) or rest, gone)
+            for zone, gone in elsewhere.items()
         }
         own = {zone: other for zone, other in others.items() if other != turn}
         found.append(Outlook(rule=rule, rest=turn, zones=own, lead=rest.lead))
@@ -139,10 +150,25 @@ def _turn(words: due.Rule, one: due.Due, overtaken: Collection[str]) -> Turn:
     return Turn(one.at, one.until, words.key in overtaken)
 
 
-def _follow_up(rule: ReminderRule, planned: due.Due, approved_at: datetime) -> Outlook:
-    # Who approves it after its time sends it then: a moment later, so that it is ahead when it is planned.
-    at = max(planned.at, approved_at + timedelta(seconds=1))
+def _follow_up(rule: ReminderRule, planned: due.Due, symposium: Symposium, approved_at: datetime) -> Outlook:
+    # Who approves it after its time sends it then, and so does a recording that answers late: a moment
+    # later, so that it is ahead when it is planned. While it is held it is due when it is asked for again.
+    opens = [planned.at, approved_at + A_MOMENT]
+    if symposium.recording_trouble and symposium.recording_next_at:
+        opens.append(symposium.recording_next_at)
+    elif symposium.recording_seen_at:
+        opens.append(symposium.recording_seen_at + A_MOMENT)
+    at = max(opens)
     return Outlook(rule=rule, rest=Turn(at, at + due.GRACE), zones={}, lead=planned.lead)
+
+
+def recording_answers(symposium: Symposium, now: datetime) -> bool:
+    """Whether a follow-up may leave: it names no recording, or one that answered just now or is vouched."""
+    if symposium.recording_url is None:
+        return True
+    if symposium.recording_seen_at is None:
+        return False
+    return symposium.recording_next_at is None or now - symposium.recording_seen_at <= RECORDING_FRESH
 
 
 def is_draft(symposium: Symposium, rule: ReminderRule) -> bool:

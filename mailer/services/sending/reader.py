@@ -8,7 +8,7 @@ from mailer.db.programme import Symposium, SymposiumVersion
 from mailer.services.sending.attendee import OF_WHAT_THEY_KNOW, Manner
 from mailer.services.sending.content import Reader
 from mailer.services.sending.invitation import has_day
-from mailer.services.sending.notice import notice_kind
+from mailer.services.sending.notice import as_told, notice_kind
 from mailer.services.sending.told import ENDS_THE_ENTRY, UNKNOWN
 from mailer.services.sending.traits import NOTICES, TRAITS
 from mailer.vocabulary import Attendance, MailingKind
@@ -23,7 +23,9 @@ def read_reader(session: Session, mailing: Mailing, symposium: Symposium | None,
         told = _told(session, mailing, symposium, manner.told)
         if mailing.kind in NOTICES:
             kind = notice_kind(told.precision if told else None, symposium.precision)
-    return Reader(kind=kind, told=told, came=CAME.get(manner.came), joining=manner.joining)
+    return Reader(
+        kind=kind, told=told, came=CAME.get(manner.came), joining=manner.joining, seated=manner.seated
+    )
 
 
 def _told(
@@ -41,6 +43,15 @@ def _told(
     ).one_or_none()
 
 
+def spoken_of(
+    kind: MailingKind, symposium: Symposium | None, told: SymposiumVersion | None
+) -> Symposium | None:
+    """The symposium as the mail speaks of it: called off is what its reader knows, not what was to come."""
+    if symposium is None or told is None or kind is not MailingKind.CANCELLATION:
+        return symposium
+    return as_told(symposium, told)
+
+
 def entry_of(
     mailing: Mailing,
     kind: MailingKind,
@@ -48,7 +59,7 @@ def entry_of(
     manner: Manner,
     told: SymposiumVersion | None,
 ) -> Symposium | None:
-    """What the calendar part of a mail speaks of: the symposium, or of one whose date is gone the date that
+    """What the calendar part of a mail speaks of: the symposium, or where it takes an entry out the date that
     stands in the reader's calendar. None where there is nothing to enter, or to take out (RFC 5546: a
     CANCEL follows a REQUEST)."""
     if symposium is None or not TRAITS[kind].calendar:
@@ -58,26 +69,6 @@ def entry_of(
         return None
     if kind not in ENDS_THE_ENTRY and not manner.seated:
         return None
-    if has_day(symposium):
-        return symposium
-    if kind not in ENDS_THE_ENTRY or told is None:
-        return None
-    entry = _as_told(symposium, told)
-    return entry if has_day(entry) else None
-
-
-def _as_told(symposium: Symposium, told: SymposiumVersion) -> Symposium:
-    return Symposium(
-        uid=symposium.uid,
-        slug=symposium.slug,
-        state=symposium.state,
-        title=told.title,
-        series=None,
-        place=told.place,
-        sequence=symposium.sequence,
-        precision=told.precision,
-        day=told.day,
-        starts_at=told.starts_at,
-        minutes=symposium.minutes,
-        end_source=told.end_source,
-    )
+    if kind in ENDS_THE_ENTRY and told is not None and has_day(told):
+        return as_told(symposium, told)
+    return symposium if has_day(symposium) else None

@@ -18,6 +18,11 @@ def unplan(session: Session, *which: ColumnElement[bool]) -> int:
     return int(touched.rowcount)  # type: ignore[attr-defined]
 
 
+def registration_changed(session: Session, registration: Registration) -> None:
+    """An attendee has another zone for this symposium: what waits for them is timed anew."""
+    unplan(session, Symposium.id == registration.symposium_id)
+
+
 def reader_changed(session: Session, subscriber_id: int) -> None:
     """A reader has another zone: what waits for them is timed anew."""
     theirs = select(Registration.symposium_id).where(Registration.subscriber_id == subscriber_id)
