@@ -1,6 +1,6 @@
 """what a source leaves open is asked and answered; a proposal knows its date, a source its zone names
 
-Revision: 0011, after 0009
+Revision: 0011, after 0010
 """
 
 import sqlalchemy as sa

@@ -1,13 +1,13 @@
 """whether a follow-up's recording answers, and which nights a symposium's reminders were planned around
 
-Revision: 0012, after 0009
+Revision: 0012, after 0011
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0012"
-down_revision = "0009"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 
