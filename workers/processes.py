@@ -35,7 +35,7 @@ def web() -> None:
 
     settings = current()
     house = open_house(settings)
-    app = create_app(house, clock=clock.of(house.database), inbox=None)
+    app = create_app(house, clock=clock.of(house.database), inbox=None, gate=tasks.gate)
     uvicorn.run(
         app,
         host=settings.web_host,

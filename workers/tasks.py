@@ -39,6 +39,7 @@ from workers.clock import clock
 log = structlog.get_logger()
 stopping = threading.Event()
 MACHINE = os.uname().nodename[:24]
+gate = EmbargoGate(MACHINE, clock.read)  # by it mails, pages and feeds of this process open
 
 
 class _Process:
@@ -146,7 +147,7 @@ def new_dispatcher(house: House) -> Dispatcher:
         worker=worker,
         clock=clock,
         way_out=WayOut.by(house, relays, shares),
-        gate=EmbargoGate(MACHINE, clock.read),
+        gate=gate,
     )
 
 
@@ -192,7 +193,7 @@ def sweep_all() -> None:
     if time.monotonic() - _Process.swept_at < current().sweep_seconds / 2:
         return
     _Process.swept_at = time.monotonic()
-    swept = sweep(house(), clock())
+    swept = sweep(house(), clock(), gate)
     if swept.expanded or swept.recovered or swept.retried:
         log.info("swept", expanded=swept.expanded, recovered=swept.recovered, retried=swept.retried)
 

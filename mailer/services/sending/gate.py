@@ -1,8 +1,8 @@
-"""The gate of embargoes: what a claim may take of mailings that were under one, and by whose clock.
+"""The gate of embargoes: which are over, and by whose clock. Mails, pages and feeds open by it alone.
 
 `now` says that something is due; that an embargo is over says the database's clock, read
-in the claim itself. A worker on a machine whose clock is off takes no such row and says
-so in an incident: whatever else on that machine goes by the clock is not to be trusted.
+in the claim or for the page itself. On a machine whose clock is off nothing opens: no
+worker there takes such a row, no page shows it, and the worker says so in an incident.
 """
 
 from collections.abc import Callable, Sequence
@@ -58,6 +58,24 @@ class EmbargoGate:
         if self.trusts(session, reading, now):
             admitted = _admitted(session, under, min(now, reading.moment or now))
         return [one for one in due if not one[2] or one[1] in admitted]
+
+    def opened(self, session: Session, now: datetime) -> frozenset[int]:
+        """The statements whose embargo is over although no sweep has written it down yet.
+
+        For whoever shows or publishes them; asks nothing more where nothing is due. Writes nothing.
+        """
+        due = embargoes.due(session, now)
+        if not due:
+            return frozenset()
+        reading = self.read(session)
+        if reading.is_off:
+            return frozenset()
+        moment = min(now, reading.moment or now)
+        return frozenset(
+            statement.id
+            for statement, embargo in due
+            if embargo.opens_at <= moment and why_hold(session, statement, embargo) is None
+        )
 
     def trusts(self, session: Session, reading: Reading, now: datetime) -> bool:
         """False for a clock that is off, told in an incident that is closed when it is right again."""
