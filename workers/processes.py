@@ -35,6 +35,7 @@ def web() -> None:
 
     settings = current()
     house = open_house(settings)
+    clock.trust(settings.ntp_server)
     app = create_app(house, clock=clock.of(house.database), inbox=None, gate=tasks.gate)
     uvicorn.run(
         app,

@@ -58,6 +58,7 @@ def use(house: House) -> House:
     """Work for this house (the embedded process has opened it already)."""
     with house.database.write() as session:
         know_lanes(session, house.vault)
+    clock.trust(house.settings.ntp_server)
     _Process.house = house
     stopping.clear()
     return house

@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from drills.faults import Fault, Play
+from drills.clockwork import NoCompiler, SettableClock
+from drills.faults import Fault, NotHere, Play
 from drills.faults.clock import library
-from drills.run import Allowed, Run
+from drills.run import SERVICES, Allowed, Run
 from drills.servers import wait_until
 from mailer.db.embargoes import Embargo
 from mailer.db.mailings import Mailing
@@ -158,6 +159,34 @@ def _clock_off(hours: int) -> Play:
     return play
 
 
+def _clock_set(seconds: int) -> Play:
+    """The clock of the one sender is set while it is armed: it waits, and sends once the clock is right."""
+
+    def play(run: Run) -> Allowed:
+        try:
+            clock = SettableClock(run.folder)
+        except NoCompiler as missing:
+            raise NotHere(str(missing)) from None
+        for service in SERVICES:
+            if service == "worker-send":
+                run.start(service, execute=True, variables=clock.variables)
+            else:
+                run.start(service)
+        until = _set(run, 2 * ARMED)
+        clock.set(seconds)
+        wait_until(lambda: _incidents(run) > 0, "the sender says that its clock is wrong")
+        _sleep_until(until + timedelta(seconds=2))
+        if run.sink.accepted:
+            raise AssertionError("a sender whose clock was set took mail that was under an embargo")
+        clock.set(0)
+        run.broken()
+        run.finish()
+        wait_until(lambda: _incidents(run) == 0, "the incident is closed")
+        return Allowed()
+
+    return play
+
+
 def _incidents(run: Run) -> int:
     query = "SELECT count(*) FROM incidents WHERE closed_at IS NULL AND key LIKE 'embargo-clock:%'"
     return int(run.sql(query)[0][0])
@@ -170,5 +199,7 @@ FAULTS = (
     Fault(name="embargo: no beat and no hint", play=_alone),
     Fault(name="embargo: moved while armed", play=_moved),
     Fault(name="embargo: sender an hour ahead", play=_clock_off(1)),
+    Fault(name="embargo: sender's clock is set an hour ahead", play=_clock_set(3_600)),
+    Fault(name="embargo: sender's clock is set a second back", play=_clock_set(-1)),
     Fault(name="embargo: sender an hour behind", play=_clock_off(-1), slow=True),
 )

@@ -24,15 +24,24 @@ Due = tuple[int, int, bool]  # rank, mailing, under an embargo
 @dataclass(frozen=True, kw_only=True)
 class Reading:
     """One look at the clocks: the database's moment (None where it has no clock of its own), and how many
-    seconds this machine's clock is ahead of it, or of what else is known to be right."""
+    seconds this machine's clock is ahead of it, or of what else is known to be right.
+
+    `database_ahead`: by how much the database's own clock is. `unanswered`: the time server is silent.
+    """
 
     moment: datetime | None
     ahead: float
+    database_ahead: float = 0.0
+    unanswered: bool = False
 
     @property
     def is_off(self) -> bool:
-        """True when this machine's clock cannot be trusted with an embargo."""
-        return abs(self.ahead) > LARGEST_DRIFT
+        """True when the clocks cannot be trusted with an embargo."""
+        return max(abs(self.ahead), abs(self.database_ahead)) > LARGEST_DRIFT
+
+    @property
+    def is_worth_a_word(self) -> bool:
+        return self.is_off or self.unanswered
 
 
 class Gate(Protocol):
@@ -79,11 +88,15 @@ class EmbargoGate:
 
     def trusts(self, session: Session, reading: Reading, now: datetime) -> bool:
         """False for a clock that is off, told in an incident that is closed when it is right again."""
-        key = f"embargo-clock:{self.machine}"
+        key, silent = f"embargo-clock:{self.machine}", f"embargo-time-server:{self.machine}"
+        if reading.unanswered:
+            raise_incident(session, silent, _SILENT, now)
+        else:
+            close_incident(session, silent, now)
         if not reading.is_off:
             close_incident(session, key, now)
             return True
-        raise_incident(session, key, _words(self.machine, reading.ahead), now)
+        raise_incident(session, key, _words(self.machine, reading), now)
         return False
 
 
@@ -114,7 +127,22 @@ def _admitted(session: Session, mailings: Sequence[int], moment: datetime) -> fr
     )
 
 
-def _words(machine: str, ahead: float) -> str:
+_SILENT = (
+    "The time server that MAILER_NTP_SERVER names has not answered. Embargoes open without it: by the "
+    "database's clock, or with SQLite by this machine's. Look whether UDP port 123 is open towards it."
+)
+
+
+def _words(machine: str, reading: Reading) -> str:
+    if abs(reading.database_ahead) > LARGEST_DRIFT:
+        direction = "ahead of" if reading.database_ahead > 0 else "behind"
+        return (
+            f"The database's clock is {abs(reading.database_ahead):.1f} seconds {direction} the right time, "
+            f"as {machine} sees it. Nothing that was under an embargo opens there until it is right. Look at "
+            f"the time service of the database's machine (timedatectl, chronyc tracking). Where none tells "
+            f"the time, restart the workers once the clock is right."
+        )
+    ahead = reading.ahead
     direction = "ahead of" if ahead > 0 else "behind"
     return (
         f"The clock of {machine} is {abs(ahead):.1f} seconds {direction} the right time. Its workers take no "
