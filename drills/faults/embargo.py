@@ -7,9 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from drills.clockwork import NoCompiler, SettableClock
-from drills.faults import Fault, NotHere, Play
-from drills.faults.clock import library
+from drills.faults import Fault, Play
+from drills.faults.clock import settable
 from drills.run import SERVICES, Allowed, Run
 from drills.servers import wait_until
 from mailer.db.embargoes import Embargo
@@ -136,15 +135,12 @@ def _clock_off(hours: int) -> Play:
     """A sender that is armed gives way to one whose clock is wrong: that one waits and says why."""
 
     def play(run: Run) -> Allowed:
-        false = {
-            "LD_PRELOAD": library(),
-            "FAKETIME": f"{hours:+d}h",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",  # a clock step leaves the monotonic clock alone
-        }
+        false = settable(run)
+        false.set(3_600 * hours)
         run.start()
         until = _set(run, 2 * ARMED)
         run.signal("worker-send", signal.SIGKILL)
-        run.start("worker-send", execute=True, variables=false)
+        run.start("worker-send", execute=True, variables=false.variables)
         wait_until(lambda: _incidents(run) > 0, "the sender says that its clock is wrong")
         _sleep_until(until + timedelta(seconds=2))
         if run.sink.accepted:
@@ -163,10 +159,7 @@ def _clock_set(seconds: int) -> Play:
     """The clock of the one sender is set while it is armed: it waits, and sends once the clock is right."""
 
     def play(run: Run) -> Allowed:
-        try:
-            clock = SettableClock(run.folder)
-        except NoCompiler as missing:
-            raise NotHere(str(missing)) from None
+        clock = settable(run)
         for service in SERVICES:
             if service == "worker-send":
                 run.start(service, execute=True, variables=clock.variables)
