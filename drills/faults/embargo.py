@@ -94,6 +94,30 @@ def _killed_at_the_end(run: Run) -> Allowed:
     return Allowed(doubt=run.most_in_flight, from_journal=True)
 
 
+def _stands_still(run: Run) -> Allowed:
+    """The sender stands still across the end, armed; it finds what fell due when it goes on."""
+    run.start()
+    until = _set(run)
+    _sleep_until(until - timedelta(seconds=run.rng.uniform(0.2, 2)))
+    run.signal("worker-send", signal.SIGSTOP)
+    _sleep_until(until + timedelta(seconds=run.rng.uniform(1, 3)))
+    run.signal("worker-send", signal.SIGCONT)
+    run.broken()
+    return Allowed()
+
+
+def _without_database(run: Run) -> Allowed:
+    """PostgreSQL is restarted across the end."""
+    run.start()
+    until = _set(run)
+    _sleep_until(until - timedelta(seconds=run.rng.uniform(0.1, 1)))
+    run.site.postgresql.stop(signal.SIGINT)
+    _sleep_until(until + timedelta(seconds=run.rng.uniform(0, 1)))
+    run.site.postgresql.start()
+    run.broken()
+    return Allowed()
+
+
 def _alone(run: Run) -> Allowed:
     """No beat, no planner, no hint: the alarm of the sender is enough."""
     run.start()
@@ -189,6 +213,8 @@ FAULTS = (
     Fault(name="embargo", play=_hinted, both=True),
     Fault(name="embargo: killed a second before", play=_killed),
     Fault(name="embargo: killed at its end", play=_killed_at_the_end),
+    Fault(name="embargo: sender stands still at its end", play=_stands_still),
+    Fault(name="embargo: database restarts at its end", play=_without_database),
     Fault(name="embargo: no beat and no hint", play=_alone),
     Fault(name="embargo: moved while armed", play=_moved),
     Fault(name="embargo: sender an hour ahead", play=_clock_off(1)),

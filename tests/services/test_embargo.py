@@ -394,6 +394,59 @@ def test_an_alert_that_staff_cancelled_never_comes_back(
     assert states(house, mailing) == {"cancelled"}
 
 
+def test_nor_does_one_that_was_cancelled_and_whose_embargo_was_dropped(
+    house: House, server: MailServer, hands: Hands, subscribe: Subscribe, statement: int
+) -> None:
+    subscribe("reader@example.org")
+    mailing = under_embargo(house, statement, hands.now, hours=1)
+    hands.work()
+    with house.database.write() as session:
+        mailings.cancel(session, session.get_one(Mailing, mailing), actor=ANNA, now=hands.now)
+    wish(house, statement, EmbargoWish.DROP, hands.now)
+    decide(house, statement, hands.now)
+    subscribe("late@example.org")
+    under_embargo(house, statement, hands.now, hours=1)
+    hands.now += timedelta(hours=1)
+    assert hands.work() == 0
+    assert is_open(house, hands.now)
+    assert states(house, mailing) == {"cancelled"}
+    audit_books(house, hands.now)
+
+
+@pytest.mark.parametrize("decided", [True, False])
+def test_a_move_of_a_text_that_was_changed_too_opens_nothing(
+    house: House, server: MailServer, hands: Hands, subscribe: Subscribe, statement: int, decided: bool
+) -> None:
+    subscribe("reader@example.org")
+    start = hands.now
+    under_embargo(house, statement, start, hours=1)
+    wish(house, statement, EmbargoWish.MOVE, start, hours=3)
+    translated(house, statement, "fr", start)
+    if decided:
+        decide(house, statement, start)
+    else:
+        with house.database.write() as session:
+            embargo.refuse(session, session.get_one(Statement, statement), actor=BEN, now=start)
+    hands.now = start + timedelta(hours=3)
+    assert not is_open(house, hands.now)
+    assert hands.work() == 0
+    assert decide(house, statement, hands.now) is None
+    assert is_open(house, hands.now)
+    assert hands.work() == 1
+
+
+def test_a_lift_asked_for_before_a_change_needs_the_new_text_approved(
+    house: House, hands: Hands, subscribe: Subscribe, statement: int
+) -> None:
+    subscribe("reader@example.org")
+    under_embargo(house, statement, hands.now, hours=1)
+    wish(house, statement, EmbargoWish.LIFT, hands.now)
+    translated(house, statement, "fr", hands.now)
+    with pytest.raises(ReviewRefusal, match="changed"):
+        decide(house, statement, hands.now)
+    assert not is_open(house, hands.now)
+
+
 def test_after_the_moment_it_is_too_late(
     house: House, hands: Hands, subscribe: Subscribe, statement: int
 ) -> None:

@@ -228,8 +228,9 @@ def _drop(session: Session, statement: Statement, found: Embargo, mailing: Maili
         .values(state=DeliveryState.CANCELLED, reason=SkipReason.EMBARGO_DROPPED.value, settled_at=now)
         .execution_options(synchronize_session=False)
     )
-    mailing.state, mailing.finished_at = MailingState.CANCELLED, now
-    mailing.facts = {**mailing.facts, DROPPED: True}  # it may come back; one that staff cancelled never does
+    if mailing.state is not MailingState.CANCELLED:  # one that staff have cancelled never comes back
+        mailing.state, mailing.finished_at = MailingState.CANCELLED, now
+        mailing.facts = {**mailing.facts, DROPPED: True}
     close_incident(session, held_key(statement.id), now)
 
 
