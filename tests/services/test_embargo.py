@@ -30,6 +30,7 @@ from mailer.services.sending import proofs
 from mailer.services.sending.audit_books import audit as audit_books
 from mailer.services.sending.embargo_time import TimeRefusal, WallMoment, Which, at_instant, derive, moment
 from mailer.services.sending.gate import OPEN_BY_NOW, EmbargoGate, Reading
+from mailer.services.sending.sweep import sweep
 from mailer.vocabulary import (
     DeliveryState,
     EmbargoHold,
@@ -727,7 +728,14 @@ def test_an_edit_under_embargo_holds_it_there_and_then(house: House, statement: 
     assert not is_open(house, now + timedelta(hours=2))
 
 
-def test_from_the_moment_on_it_is_a_published_statement_before_any_sweep_says_so(
+def retracted(house: House, statement: int, now: datetime) -> None:
+    with house.database.write() as session:
+        found = session.get_one(Statement, statement)
+        draft = corrections.draft_retraction(session, found, reason="Wrong.", actor=ANNA, now=now)
+        corrections.announce(session, draft, found, actor=ANNA, now=now)
+
+
+def test_between_the_moment_and_the_sweep_nothing_is_changed(
     house: House, server: MailServer, hands: Hands, subscribe: Subscribe, statement: int
 ) -> None:
     """What is public does not vanish again, and what readers may have is not changed under them."""
@@ -736,33 +744,23 @@ def test_from_the_moment_on_it_is_a_published_statement_before_any_sweep_says_so
     under_embargo(house, statement, hands.now, hours=1)
     hands.work()
     hands.now += timedelta(hours=1)
-    translated(house, statement, "fr", hands.now)
+    for language in ("fr", "hy"):
+        with pytest.raises(StatementRefusal, match="this moment"):
+            translated(house, statement, language, hands.now)
+    with pytest.raises(StatementRefusal, match="this moment"):
+        retracted(house, statement, hands.now)
     assert is_open(house, hands.now)
+    sweep(house, hands.now)
     with pytest.raises(StatementRefusal, match="corrected"):
         translated(house, statement, "hy", hands.now)
+    translated(house, statement, "fr", hands.now)
+    assert is_open(house, hands.now)
     assert hands.work() == 2
     assert sorted(str(mail.message["Subject"]) for mail in server.mails) == [
         "A statement on prisoners of war",
         "Autre titre",
     ]
-
-
-def test_a_statement_can_be_corrected_from_the_moment_on(
-    house: House, hands: Hands, subscribe: Subscribe, statement: int
-) -> None:
-    subscribe("reader@example.org")
-    under_embargo(house, statement, hands.now, hours=1)
-    hands.work()
-    hands.now += timedelta(hours=1)
-    with house.database.write() as session:
-        found = session.get_one(Statement, statement)
-        draft = corrections.draft_retraction(session, found, reason="Wrong.", actor=ANNA, now=hands.now)
-        corrections.announce(session, draft, found, actor=ANNA, now=hands.now)
-    hands.work()
-    hands.work()
-    with house.database.read() as session:
-        states = {one.state.value for one in session.scalars(select(Delivery))}
-    assert states == {"cancelled"}
+    retracted(house, statement, hands.now)
 
 
 def test_nearly_the_same_text_is_asked_about_while_the_other_is_under_embargo(

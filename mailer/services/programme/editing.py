@@ -1,8 +1,8 @@
 """Editing: a change to a statement's texts, made so that an embargo and its end cannot be missed.
 
 Whoever changes a text does it inside `editing`. The embargo is held in the same transaction, not
-when a sweep next comes by; and once the moment has passed the statement counts as published,
-whether or not a sweep has written that down, and is changed by the rules for published ones.
+when a sweep next comes by; and in the seconds between the moment and the sweep that writes it
+down nothing is changed: what is public does not vanish again, and what readers may have stays.
 """
 
 from collections.abc import Iterator
@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 
 from mailer.db.embargoes import Embargo
 from mailer.db.programme import Statement
+from mailer.services.programme.refusals import StatementRefusal
 from mailer.services.sending.embargo_fitness import why_hold
 from mailer.services.sending.embargo_rows import lock
-from mailer.services.sending.embargo_watch import write_down
 from mailer.services.sending.gate import OPEN_BY_NOW
 from mailer.vocabulary import StatementState
 
@@ -32,8 +32,13 @@ def editing(session: Session, statement: Statement, now: datetime) -> Iterator[N
 
 
 def begin(session: Session, statement: Statement, now: datetime) -> None:
-    """Lock the statement. One whose embargo is over is written down as published first."""
+    """Lock the statement. Raises StatementRefusal for one whose embargo is over and still to be written down.
+
+    That is left to the house, whose clock is looked after; the clock of a command may be wrong.
+    """
     lock(session, statement)
     if statement.id in OPEN_BY_NOW.opened(session, now):
-        write_down(session, statement, session.get_one(Embargo, statement.id), now)
-        session.flush()
+        raise StatementRefusal(
+            "Its embargo has ended this moment, and the house is about to write that down. Nothing was "
+            "changed. Try again in some seconds; if this lasts, look at: mailer incident list"
+        )

@@ -146,11 +146,11 @@ def _look_at_all(session: Session, now: datetime, gate: EmbargoGate) -> None:
             raise_incident(session, key, _words(statement, embargo), now)
             standing.append(key)
         elif statement.id in opened:
-            write_down(session, statement, embargo, now)
+            _write_down(session, statement, embargo, now)
     close_all_but(session, "embargo-held:", standing, now)
 
 
-def write_down(session: Session, statement: Statement, embargo: Embargo, now: datetime) -> None:
+def _write_down(session: Session, statement: Statement, embargo: Embargo, now: datetime) -> None:
     """The page has been open since the moment; from now on the row says so by itself."""
     statement.state, statement.published_at = StatementState.PUBLISHED, embargo.opens_at
     subject = f"statement:{statement.id}"
