@@ -6,6 +6,7 @@ stops the start with a sentence; nothing is guessed and nothing changes later.
 """
 
 import os
+import re
 from datetime import time
 from pathlib import Path
 from typing import Literal, Self
@@ -17,6 +18,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 PREFIX = "MAILER_"
 DIRECT = "mx:"  # as smtp_url: no relay
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+TIME_SERVER = re.compile(r"(?:\[[0-9a-fA-F:.]+\]|[0-9A-Za-z.-]{1,253})(?::([0-9]{1,5}))?")
 SECRETS = ("keys", "smtp_url", "database_url", "broker_url")
 
 
@@ -144,6 +146,11 @@ class Settings(BaseSettings):
         le=5000,
         description="Deliveries claimed at once by one worker, at most; a slow relay gets smaller slices.",
     )
+    ntp_server: str = Field(
+        "",
+        description="Time server that is asked whether the clocks are right by which embargoes open, such "
+        "as time.example.org or [2001:db8::1]:123 (UDP). Empty: the machine's own time service is asked.",
+    )
     undo_seconds: int = Field(
         0, ge=0, le=3600, description="Seconds between announcing a campaign or alert and its first mail."
     )
@@ -156,6 +163,14 @@ class Settings(BaseSettings):
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError("write it as https://mailer.example.org")
         return value.rstrip("/")
+
+    @field_validator("ntp_server")
+    @classmethod
+    def _names_a_server(cls, value: str) -> str:
+        found = TIME_SERVER.fullmatch(value)
+        if value and (found is None or not 0 < int(found[1] or 123) <= 65_535):
+            raise ValueError("write a host such as time.example.org, or host:port")
+        return value
 
     @field_validator("zone")
     @classmethod

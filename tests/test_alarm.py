@@ -23,7 +23,6 @@ from tests.smtp_server import MailServer
 from workers import tasks
 from workers.alarm import FINAL_SECONDS, LEAD_SECONDS, LOOK_SECONDS, Alarm
 from workers.clock import Clock
-from workers.steps import StepGuard
 
 PATIENCE = 60.0
 STAFF = "cli:anna"
@@ -170,22 +169,6 @@ def test_a_clock_that_is_off_is_told_while_there_is_time(
     alarm.turn()
     with house.database.read() as session:
         assert open_incidents(session) == []
-
-
-def test_a_step_of_the_clock_is_seen_against_the_uptime() -> None:
-    guard = StepGuard(wall=1_000.0, uptime=50.0)
-    assert guard.ahead(1_010.0, 60.0) == pytest.approx(0) or guard.wall == 1_010.0  # a time service vouches
-    stepped = StepGuard(wall=1_000.0, uptime=50.0).ahead(4_610.0, 60.0)
-    assert stepped == pytest.approx(3_600) or abs(stepped) < 1
-
-
-def test_the_databases_clock_is_read_with_how_far_ours_are_from_it(house: House) -> None:
-    clock = Clock()
-    clock.follow(house.database)
-    with house.database.read() as session:
-        reading = clock.read(session)
-    assert (reading.moment is None) == (house.database.engine.dialect.name == "sqlite")
-    assert not reading.is_off
 
 
 # --- with a real worker and a real server

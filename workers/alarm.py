@@ -119,11 +119,12 @@ class Alarm:
         self._clock.follow(house.database, anew=True)
         with house.database.read() as session:
             reading = self._clock.read(session)
-        if not reading.is_off and not self._was_off:
+        if not reading.is_worth_a_word and not self._was_off:
             return
         with house.database.write() as session:
             gate = EmbargoGate(self._machine, self._clock.read)
-            self._was_off = not gate.trusts(session, reading, self._clock())
+            gate.trusts(session, reading, self._clock())
+            self._was_off = reading.is_worth_a_word
 
     def _ring(self) -> None:
         """On a thread of its own: a sending may last, and the next end may be near."""

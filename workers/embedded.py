@@ -162,7 +162,7 @@ def _worker() -> Iterator[None]:
 
 @contextmanager
 def _web(house: House, inbox: Inbox | None, listening: socket.socket) -> Iterator[None]:
-    app = create_app(house, clock=clock, inbox=inbox)
+    app = create_app(house, clock=clock, inbox=inbox, gate=tasks.gate)
     server = uvicorn.Server(uvicorn.Config(app, access_log=False, log_config=None, lifespan="off"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="web", daemon=True)
     thread.start()

@@ -35,7 +35,8 @@ def web() -> None:
 
     settings = current()
     house = open_house(settings)
-    app = create_app(house, clock=clock.of(house.database), inbox=None)
+    clock.trust(settings.ntp_server)
+    app = create_app(house, clock=clock.of(house.database), inbox=None, gate=tasks.gate)
     uvicorn.run(
         app,
         host=settings.web_host,

@@ -1,8 +1,16 @@
-"""What the beat says and how often: plain intervals in UTC. What is due is asked of the database."""
+"""What the beat says and how often: plain intervals. What is due is asked of the database.
 
+The intervals are counted by the uptime: a wall clock that is set an hour back would
+silence Celery's own count for an hour.
+"""
+
+from datetime import UTC, datetime
 from typing import Any
 
+from celery.schedules import schedule
+
 from mailer.settings import current
+from mailer.smtp.letter import boottime
 from mailer.wake import LIFETIME, ROUTES, Task
 
 PLAN_SECONDS = 60.0  # reminders are announced long before they fall due
@@ -27,4 +35,9 @@ def _every(seconds: float, task: Task) -> dict[str, Any]:
     # A tick that nobody fetched is worthless after the next one, but the clock that would say so is the
     # reader's own: of two hosts a minute apart one would throw all of them away.
     options = {"queue": ROUTES[task].value, "expires": LIFETIME}
-    return {"task": task.value, "schedule": seconds, "options": options}
+    return {"task": task.value, "schedule": schedule(seconds, nowfun=_uptime), "options": options}
+
+
+def _uptime() -> datetime:
+    """The uptime in the shape that Celery takes for the present moment."""
+    return datetime.fromtimestamp(boottime(), UTC)

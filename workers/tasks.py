@@ -39,6 +39,7 @@ from workers.clock import clock
 log = structlog.get_logger()
 stopping = threading.Event()
 MACHINE = os.uname().nodename[:24]
+gate = EmbargoGate(MACHINE, clock.read)  # by it mails, pages and feeds of this process open
 
 
 class _Process:
@@ -57,6 +58,7 @@ def use(house: House) -> House:
     """Work for this house (the embedded process has opened it already)."""
     with house.database.write() as session:
         know_lanes(session, house.vault)
+    clock.trust(house.settings.ntp_server)
     _Process.house = house
     stopping.clear()
     return house
@@ -146,7 +148,7 @@ def new_dispatcher(house: House) -> Dispatcher:
         worker=worker,
         clock=clock,
         way_out=WayOut.by(house, relays, shares),
-        gate=EmbargoGate(MACHINE, clock.read),
+        gate=gate,
     )
 
 
@@ -192,7 +194,7 @@ def sweep_all() -> None:
     if time.monotonic() - _Process.swept_at < current().sweep_seconds / 2:
         return
     _Process.swept_at = time.monotonic()
-    swept = sweep(house(), clock())
+    swept = sweep(house(), clock(), gate)
     if swept.expanded or swept.recovered or swept.retried:
         log.info("swept", expanded=swept.expanded, recovered=swept.recovered, retried=swept.retried)
 

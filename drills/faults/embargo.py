@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy.orm import Session
 
 from drills.faults import Fault, Play
-from drills.faults.clock import library
-from drills.run import Allowed, Run
+from drills.faults.clock import settable
+from drills.run import SERVICES, Allowed, Run
 from drills.servers import wait_until
 from mailer.db.embargoes import Embargo
 from mailer.db.mailings import Mailing
@@ -94,6 +94,30 @@ def _killed_at_the_end(run: Run) -> Allowed:
     return Allowed(doubt=run.most_in_flight, from_journal=True)
 
 
+def _stands_still(run: Run) -> Allowed:
+    """The sender stands still across the end, armed; it finds what fell due when it goes on."""
+    run.start()
+    until = _set(run)
+    _sleep_until(until - timedelta(seconds=run.rng.uniform(0.2, 2)))
+    run.signal("worker-send", signal.SIGSTOP)
+    _sleep_until(until + timedelta(seconds=run.rng.uniform(1, 3)))
+    run.signal("worker-send", signal.SIGCONT)
+    run.broken()
+    return Allowed()
+
+
+def _without_database(run: Run) -> Allowed:
+    """PostgreSQL is restarted across the end."""
+    run.start()
+    until = _set(run)
+    _sleep_until(until - timedelta(seconds=run.rng.uniform(0.1, 1)))
+    run.site.postgresql.stop(signal.SIGINT)
+    _sleep_until(until + timedelta(seconds=run.rng.uniform(0, 1)))
+    run.site.postgresql.start()
+    run.broken()
+    return Allowed()
+
+
 def _alone(run: Run) -> Allowed:
     """No beat, no planner, no hint: the alarm of the sender is enough."""
     run.start()
@@ -135,15 +159,12 @@ def _clock_off(hours: int) -> Play:
     """A sender that is armed gives way to one whose clock is wrong: that one waits and says why."""
 
     def play(run: Run) -> Allowed:
-        false = {
-            "LD_PRELOAD": library(),
-            "FAKETIME": f"{hours:+d}h",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",  # a clock step leaves the monotonic clock alone
-        }
+        false = settable(run)
+        false.set(3_600 * hours)
         run.start()
         until = _set(run, 2 * ARMED)
         run.signal("worker-send", signal.SIGKILL)
-        run.start("worker-send", execute=True, variables=false)
+        run.start("worker-send", execute=True, variables=false.variables)
         wait_until(lambda: _incidents(run) > 0, "the sender says that its clock is wrong")
         _sleep_until(until + timedelta(seconds=2))
         if run.sink.accepted:
@@ -151,6 +172,31 @@ def _clock_off(hours: int) -> Play:
         run.signal("worker-send", signal.SIGKILL)
         run.broken()
         run.start("worker-send")
+        run.finish()
+        wait_until(lambda: _incidents(run) == 0, "the incident is closed")
+        return Allowed()
+
+    return play
+
+
+def _clock_set(seconds: int) -> Play:
+    """The clock of the one sender is set while it is armed: it waits, and sends once the clock is right."""
+
+    def play(run: Run) -> Allowed:
+        clock = settable(run)
+        for service in SERVICES:
+            if service == "worker-send":
+                run.start(service, execute=True, variables=clock.variables)
+            else:
+                run.start(service)
+        until = _set(run, 2 * ARMED)
+        clock.set(seconds)
+        wait_until(lambda: _incidents(run) > 0, "the sender says that its clock is wrong")
+        _sleep_until(until + timedelta(seconds=2))
+        if run.sink.accepted:
+            raise AssertionError("a sender whose clock was set took mail that was under an embargo")
+        clock.set(0)
+        run.broken()
         run.finish()
         wait_until(lambda: _incidents(run) == 0, "the incident is closed")
         return Allowed()
@@ -167,8 +213,12 @@ FAULTS = (
     Fault(name="embargo", play=_hinted, both=True),
     Fault(name="embargo: killed a second before", play=_killed),
     Fault(name="embargo: killed at its end", play=_killed_at_the_end),
+    Fault(name="embargo: sender stands still at its end", play=_stands_still),
+    Fault(name="embargo: database restarts at its end", play=_without_database),
     Fault(name="embargo: no beat and no hint", play=_alone),
     Fault(name="embargo: moved while armed", play=_moved),
     Fault(name="embargo: sender an hour ahead", play=_clock_off(1)),
+    Fault(name="embargo: sender's clock is set an hour ahead", play=_clock_set(3_600)),
+    Fault(name="embargo: sender's clock is set a second back", play=_clock_set(-1)),
     Fault(name="embargo: sender an hour behind", play=_clock_off(-1), slow=True),
 )

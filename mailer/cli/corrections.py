@@ -20,6 +20,7 @@ Language = Annotated[
     typer.Option(help="Say the draft in this language too; without it, in the statement's own."),
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Announce it at once, without asking.")]
+Anyway = Annotated[bool, typer.Option("--anyway", help="In place of the draft of somebody else.")]
 
 
 @terminal.command
@@ -35,6 +36,7 @@ def correct(
         typer.Option("--only", help="The mistake is in the text of --language alone; its readers are told."),
     ] = False,
     yes: Yes = False,
+    anyway: Anyway = False,
 ) -> None:
     """Write a correction and show whom it would reach. Nothing leaves before it is announced."""
     body, house = files.read_text(file), terminal.house()
@@ -51,6 +53,7 @@ def correct(
                 actor=terminal.actor(),
                 now=now,
                 only=(language or found.language) if only else None,
+                anyway=anyway,
             )
         else:
             draft = corrections.draft_of(session, found)
@@ -74,13 +77,15 @@ def retract(
     reason: Annotated[str, typer.Option(help="Why it is taken back, in a sentence or two.")],
     language: Language = None,
     yes: Yes = False,
+    anyway: Anyway = False,
 ) -> None:
     """Write a retraction and show whom it would reach. Nothing leaves before it is announced."""
     house = terminal.house()
     with house.database.write() as session:
         found, now = statements.find(session, which), terminal.now()
         if language is None or language == found.language:
-            corrections.draft_retraction(session, found, reason=reason, actor=terminal.actor(), now=now)
+            actor = terminal.actor()
+            corrections.draft_retraction(session, found, reason=reason, actor=actor, now=now, anyway=anyway)
         else:
             draft = corrections.draft_of(session, found)
             corrections.add_language(session, draft, found, language=language, now=now, reason=reason)
@@ -93,7 +98,7 @@ def _show_or_announce(house: House, which: str, *, yes: bool) -> None:
         draft = corrections.draft_of(session, found)
         _tell(draft, found, reach(session, draft, found, terminal.now()))
     if yes:
-        _announce(house, which)
+        _announce(house, which, corrections.seen(draft))
     else:
         terminal.say(f"Nothing has left. Announce it with: mailer statement announce {which}")
 
@@ -109,14 +114,16 @@ def announce(which: Which, yes: Annotated[bool, typer.Option("--yes", help="Do n
         _tell(draft, found, reached)
     if not yes:
         typer.confirm(f"Send the {draft.kind.value} to {reached.mailed:,} people?", abort=True)
-    _announce(house, which)
+    _announce(house, which, corrections.seen(draft))
 
 
-def _announce(house: House, which: str) -> None:
+def _announce(house: House, which: str, as_seen: corrections.Seen) -> None:
     with house.database.write() as session:
         found = statements.find(session, which)
         draft = corrections.draft_of(session, found)
-        corrections.announce(session, draft, found, actor=terminal.actor(), now=terminal.now())
+        corrections.announce(
+            session, draft, found, actor=terminal.actor(), now=terminal.now(), as_seen=as_seen
+        )
         key = f"statement:{found.id}:{draft.kind.value}:{draft.number}"
     if split_announced(house, terminal.now()):
         terminal.say(f"Announced. Follow it with: mailer mailing show {key}")

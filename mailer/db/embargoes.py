@@ -1,9 +1,9 @@
 """Embargoes: until when a statement is nobody's, and the questions that decide whether that is over.
 
-The page, the feeds and the claim ask the same thing of the same two rows: the moment has
-passed by the database's own clock, and nobody holds the embargo. A wall time in a zone
-is the truth; `opens_at` is the instant derived from it, kept with the tzdata release
-that derived it.
+The page, the feeds and the claim ask the same thing of the same two rows, through one gate
+(services.sending.gate): the moment has passed by the database's own clock, and nobody holds
+the embargo. A wall time in a zone is the truth; `opens_at` is the instant derived from it,
+kept with the tzdata release that derived it.
 """
 
 from collections.abc import Collection
@@ -40,16 +40,32 @@ class Embargo(Base):
     asked: Mapped[JsonObject | None] = mapped_column(JSON(none_as_null=True))  # what waits for approval
 
 
-def is_public(session: Session, now: datetime) -> ColumnElement[bool]:
+def due(session: Session, now: datetime) -> list[tuple[Statement, Embargo]]:
+    """The statements still under an embargo whose moment has passed by both clocks and that nobody holds.
+
+    The caller's clock is the database's, carried on between two looks at it; so that is asked once more.
+    """
+    rows = session.execute(
+        select(Statement, Embargo)
+        .join(Embargo, Embargo.statement_id == Statement.id)
+        .where(
+            Statement.state == StatementState.SCHEDULED,
+            Embargo.opens_at <= now,
+            *([Embargo.opens_at <= func.clock_timestamp()] if is_postgresql(session) else []),
+            Embargo.held.is_(None),
+        )
+        .order_by(Statement.id)
+        .execution_options(populate_existing=True)
+    )
+    return [(statement, embargo) for statement, embargo in rows]
+
+
+def is_public(opened: Collection[int]) -> ColumnElement[bool]:
     """True for statements that anybody may read: published, even if retracted since (their title and the
-    reason stay), or their embargo is over and not held."""
-    opened = [Embargo.opens_at <= now, Embargo.held.is_(None)]
-    if is_postgresql(session):  # the caller's clock is carried on between two looks at the database's
-        opened.append(Embargo.opens_at <= func.clock_timestamp())
-    over = select(Embargo.statement_id).where(Embargo.statement_id == Statement.id, *opened).exists()
+    reason stay), or among those whose embargo has opened."""
     return or_(
         Statement.state.in_((StatementState.PUBLISHED, StatementState.RETRACTED)),
-        and_(Statement.state == StatementState.SCHEDULED, over),
+        and_(Statement.state == StatementState.SCHEDULED, Statement.id.in_(sorted(opened))),
     )
 
 

@@ -9,6 +9,7 @@ from starlette.types import Scope
 
 from mailer.services.desk.inbox import Inbox
 from mailer.services.house import House
+from mailer.services.sending.gate import OPEN_BY_NOW, EmbargoGate
 from mailer.web import errors
 from mailer.web.api import drafts, registrations
 from mailer.web.assets import Assets
@@ -52,10 +53,17 @@ PUBLIC = (
 )
 
 
-def create_app(house: House, *, clock: Callable[[], datetime], inbox: Inbox | None) -> FastAPI:
-    """The web app of one house. `clock` gives the present moment in UTC; `inbox` is for demo mode only."""
+def create_app(
+    house: House,
+    *,
+    clock: Callable[[], datetime],
+    inbox: Inbox | None,
+    gate: EmbargoGate = OPEN_BY_NOW,
+) -> FastAPI:
+    """The web app of one house. `clock` gives the present moment in UTC; by `gate` embargoes open; `inbox`
+    is for demo mode only."""
     assets = Assets()
-    site = Site(house, clock, assets, Pages(house, assets, demo=inbox is not None), inbox)
+    site = Site(house, clock, assets, Pages(house, assets, demo=inbox is not None), inbox, gate)
     app = FastAPI(title="mailer", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.state.site = site
     for module in PUBLIC:

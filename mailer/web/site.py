@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from mailer.services.desk.inbox import Inbox
 from mailer.services.house import House
+from mailer.services.sending.gate import EmbargoGate
 from mailer.web import tongue
 from mailer.web.assets import Assets
 from mailer.web.pages import Pages
@@ -25,13 +26,14 @@ PUBLIC = {"Cache-Control": "no-cache", "Vary": "Accept-Language"}
 
 @dataclass(frozen=True)
 class Site:
-    """What the app stands on. `inbox` is there in demo mode only."""
+    """What the app stands on. `gate`: by it embargoes open. `inbox` is there in demo mode only."""
 
     house: House
     clock: Callable[[], datetime]
     assets: Assets
     pages: Pages
     inbox: Inbox | None
+    gate: EmbargoGate
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,10 @@ class Visit:
     @property
     def house(self) -> House:
         return self.site.house
+
+    @property
+    def gate(self) -> EmbargoGate:
+        return self.site.gate
 
     def in_languages(self, wished: tuple[str, ...]) -> "Visit":
         """The same visit in the reader's own language, unless the address asks for another."""

@@ -13,6 +13,7 @@ from mailer.services.house import House
 from mailer.services.programme.dates import Moment, set_moment
 from mailer.services.sending.compose import Composer
 from mailer.services.sending.dispatch import Dispatcher
+from mailer.services.sending.gate import OPEN_BY_NOW
 from mailer.services.sending.sweep import journal_folder, sweep, worker_name
 from mailer.smtp.engine import Engine
 from mailer.smtp.journal import Journal
@@ -32,6 +33,7 @@ class Hands:
 
     def __init__(self, house: House, url: str, now: datetime) -> None:
         self.house, self.now = house, now
+        self.gate = OPEN_BY_NOW  # of the sweep; the dispatcher has its own
         worker = worker_name("send")
         self.journal = Journal.open(journal_folder(house), worker)
         engine = Engine(Relay.parse(url), ehlo_name="localhost", journal=self.journal, connections=2)
@@ -46,7 +48,7 @@ class Hands:
 
     def work(self) -> int:
         """Sweep once and send everything that is due; returns how many left."""
-        sweep(self.house, self.now)
+        sweep(self.house, self.now, self.gate)
         return self.dispatcher.run()
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -11,9 +12,12 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy import text as sql
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
+from mailer.db import embargoes, texts
 from mailer.db.audience import books
 from mailer.db.dialect import is_postgresql
+from mailer.db.embargoes import Embargo
 from mailer.db.mailings import Delivery, Mailing
 from mailer.db.people import Subscriber, Subscription
 from mailer.db.programme import Correction, Statement
@@ -516,6 +520,7 @@ def test_an_announcement_waits_for_the_claims_that_read_the_older_text(
     """Else the split could look for older mails on the wire before such a claim is there to be seen."""
     subscribe("reader@example.org")
     mailing = publish(house, statement, now)
+    draft = correct(house, statement, now, announce=False)
     with house.database.write() as session:
         expand_mailing(session, mailing, now)
     with house.database.write() as session:
@@ -524,13 +529,176 @@ def test_an_announcement_waits_for_the_claims_that_read_the_older_text(
         assert [one.mailing_id for one in claim(session, house, worker="one", now=now).held] == [mailing]
         with house.database.write() as other:
             other.execute(sql("SET LOCAL lock_timeout = '100ms'"))
-            found = other.get_one(Statement, statement)
-            draft = corrections.draft_retraction(other, found, reason="Wrong.", actor="test", now=now)
             with pytest.raises(OperationalError):
-                corrections.announce(other, draft, found, actor="test", now=now)
+                corrections.announce(
+                    other,
+                    other.get_one(Correction, draft),
+                    other.get_one(Statement, statement),
+                    actor="test",
+                    now=now,
+                )
             other.rollback()
     retract(house, statement, now)
     assert split_announced(house, now) == 0
+
+
+# --- two of the staff at once
+
+
+def draft_of(session: Session, statement: int, actor: str, now: datetime, **how: bool) -> Correction:
+    found = session.get_one(Statement, statement)
+    return corrections.draft_correction(
+        session,
+        found,
+        title=None,
+        body=f"{NEWER} by {actor}.",
+        wrong="It said 212.",
+        right=f"{actor} knows.",
+        actor=actor,
+        now=now,
+        **how,
+    )
+
+
+def test_nobody_writes_over_the_draft_of_somebody_else_unasked(
+    house: House, statement: int, now: datetime
+) -> None:
+    publish(house, statement, now)
+    with house.database.write() as session:
+        looked_at = corrections.seen(draft_of(session, statement, "anna", now))
+    with house.database.write() as session:
+        found = session.get_one(Statement, statement)
+        with pytest.raises(StatementRefusal, match="anna has written a correction"):
+            draft_of(session, statement, "ben", now)
+        with pytest.raises(StatementRefusal, match="anna has written a correction"):
+            corrections.draft_retraction(session, found, reason="Wrong.", actor="ben", now=now)
+    later = now + timedelta(seconds=1)
+    with house.database.write() as session:
+        draft_of(session, statement, "ben", later, anyway=True)
+    with house.database.write() as session:
+        found = session.get_one(Statement, statement)
+        draft = corrections.draft_of(session, found)
+        with pytest.raises(StatementRefusal, match="since you looked"):  # anna, who has seen her own
+            corrections.announce(session, draft, found, actor="anna", now=later, as_seen=looked_at)
+        assert found.version == 1
+        as_seen = corrections.seen(draft)
+        corrections.announce(session, draft, found, actor="ben", now=later, as_seen=as_seen)
+        assert found.version == 2
+
+
+def test_a_draft_written_while_another_is_announced_takes_nothing_of_it_away(
+    house: House, statement: int, now: datetime
+) -> None:
+    publish(house, statement, now)
+    first = correct(house, statement, now, announce=False)
+    with house.database.write() as session:
+        if not is_postgresql(session):
+            return  # its writers wait for each other anyway
+        found = session.get_one(Statement, statement)  # read before the other announces
+        with house.database.write() as other:
+            corrections.announce(
+                other,
+                other.get_one(Correction, first),
+                other.get_one(Statement, statement),
+                actor="test",
+                now=now,
+            )
+        again = corrections.draft_retraction(session, found, reason="Wrong.", actor="test", now=now)
+        assert (again.number, again.from_version) == (2, 2)
+    assert state_of(house, first) is CorrectionState.SETTLING
+    with house.database.read() as session:
+        page = public.statement(session, "a-statement", "en", now)
+        assert page is not None
+        assert NEW in page.body
+
+
+def _somebody_waits(house: House) -> bool:
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    with house.database.read() as session:
+        return bool(session.scalar(sql(waiting)))
+
+
+def test_an_announcement_and_a_claim_under_embargo_lock_in_the_same_order(
+    house: House, subscribe: Subscribe, statement: int, now: datetime
+) -> None:
+    subscribe("reader@example.org")
+    mailing = publish(house, statement, now)
+    draft = correct(house, statement, now, announce=False)
+    with house.database.write() as session:
+        if not is_postgresql(session):
+            return  # its writers wait for each other anyway
+        session.add(
+            Embargo(
+                statement_id=statement,
+                day=now.date(),
+                wall_time=now.time(),
+                zone="UTC",
+                opens_at=now,
+                tzdata="2024a",
+            )
+        )
+        session.get_one(Mailing, mailing).embargo_at = now
+    with ThreadPoolExecutor(1) as pool, house.database.write() as session:
+        assert embargoes.over_at(session, [mailing], now)  # as a claim does, first
+
+        def announce() -> None:
+            with house.database.write() as other:
+                corrections.announce(
+                    other,
+                    other.get_one(Correction, draft),
+                    other.get_one(Statement, statement),
+                    actor="test",
+                    now=now,
+                )
+
+        announced = pool.submit(announce)
+        while not _somebody_waits(house):
+            assert not announced.done()
+        session.execute(sql("SET LOCAL lock_timeout = '5s'"))
+        assert texts.standings(session, [statement], lock=True)[statement].version == 1
+        session.commit()
+        announced.result()
+    with house.database.read() as session:
+        assert session.get_one(Statement, statement).version == 2
+
+
+def test_what_staff_pause_while_a_correction_settles_stays_paused(
+    house: House, server: MailServer, hands: Hands, subscribe: Subscribe, statement: int
+) -> None:
+    for number in range(3):
+        subscribe(f"reader{number}@example.org")
+    key = publish(house, statement, hands.now)
+    correction = correct(house, statement, hands.now)
+    with house.database.write() as session:
+        mailings.pause(session, session.get_one(Mailing, key), actor="anna", now=hands.now)
+    hands.work()
+    assert state_of(house, correction) is CorrectionState.DONE
+    hands.work()
+    assert server.mails == []
+    with house.database.write() as session:
+        mailings.resume(session, session.get_one(Mailing, key), actor="anna", now=hands.now)
+    hands.now += timedelta(minutes=5)
+    hands.work()
+    assert list(mails_of(server).values()) == [["new"]] * 3
+
+
+def test_what_staff_had_paused_before_a_correction_stays_paused(
+    house: House, server: MailServer, hands: Hands, subscribe: Subscribe, statement: int
+) -> None:
+    subscribe("reader@example.org")
+    key = publish(house, statement, hands.now)
+    with house.database.write() as session:
+        expand_mailing(session, key, hands.now)
+        mailings.pause(session, session.get_one(Mailing, key), actor="anna", now=hands.now)
+    correction = correct(house, statement, hands.now)
+    hands.now += timedelta(minutes=5)
+    hands.work()
+    assert state_of(house, correction) is CorrectionState.DONE
+    assert server.mails == []
+    with house.database.write() as session:
+        mailings.resume(session, session.get_one(Mailing, key), actor="anna", now=hands.now)
+    hands.work()
+    assert mails_of(server) == {"reader@example.org": ["new"]}
 
 
 def test_every_reason_has_a_sentence() -> None:

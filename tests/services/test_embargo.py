@@ -21,14 +21,16 @@ from mailer.services.desk import campaigns, mailings
 from mailer.services.desk.four_eyes import SameEyes
 from mailer.services.house import House
 from mailer.services.incidents import open_incidents
-from mailer.services.programme import embargo, public, review, statements
+from mailer.services.programme import corrections, embargo, public, review, statements, translations
 from mailer.services.programme.digests import plan_all as plan_digests
 from mailer.services.programme.embargo import EmbargoRefusal
+from mailer.services.programme.refusals import StatementRefusal
 from mailer.services.programme.review import ReviewRefusal
 from mailer.services.sending import proofs
 from mailer.services.sending.audit_books import audit as audit_books
 from mailer.services.sending.embargo_time import TimeRefusal, WallMoment, Which, at_instant, derive, moment
-from mailer.services.sending.gate import EmbargoGate, Reading
+from mailer.services.sending.gate import OPEN_BY_NOW, EmbargoGate, Reading
+from mailer.services.sending.sweep import sweep
 from mailer.vocabulary import (
     DeliveryState,
     EmbargoHold,
@@ -88,11 +90,11 @@ def decide(house: House, statement: int, now: datetime, *, actor: str = BEN) -> 
         return embargo.approve(session, house, found, actor=actor, now=now)
 
 
-def is_open(house: House, now: datetime) -> bool:
+def is_open(house: House, now: datetime, gate: EmbargoGate = OPEN_BY_NOW) -> bool:
     """Whether the archive, the feed's list and the page show it - all of them, or none."""
     with house.database.read() as session:
-        page = public.statement(session, "a-statement", "en", now)
-        lines = public.statements(session, "en", now)
+        page = public.statement(session, "a-statement", "en", now, gate=gate)
+        lines = public.statements(session, "en", now, gate=gate)
     assert (page is not None) == bool(lines)
     return page is not None
 
@@ -393,6 +395,59 @@ def test_an_alert_that_staff_cancelled_never_comes_back(
     assert states(house, mailing) == {"cancelled"}
 
 
+def test_nor_does_one_that_was_cancelled_and_whose_embargo_was_dropped(
+    house: House, server: MailServer, hands: Hands, subscribe: Subscribe, statement: int
+) -> None:
+    subscribe("reader@example.org")
+    mailing = under_embargo(house, statement, hands.now, hours=1)
+    hands.work()
+    with house.database.write() as session:
+        mailings.cancel(session, session.get_one(Mailing, mailing), actor=ANNA, now=hands.now)
+    wish(house, statement, EmbargoWish.DROP, hands.now)
+    decide(house, statement, hands.now)
+    subscribe("late@example.org")
+    under_embargo(house, statement, hands.now, hours=1)
+    hands.now += timedelta(hours=1)
+    assert hands.work() == 0
+    assert is_open(house, hands.now)
+    assert states(house, mailing) == {"cancelled"}
+    audit_books(house, hands.now)
+
+
+@pytest.mark.parametrize("decided", [True, False])
+def test_a_move_of_a_text_that_was_changed_too_opens_nothing(
+    house: House, server: MailServer, hands: Hands, subscribe: Subscribe, statement: int, decided: bool
+) -> None:
+    subscribe("reader@example.org")
+    start = hands.now
+    under_embargo(house, statement, start, hours=1)
+    wish(house, statement, EmbargoWish.MOVE, start, hours=3)
+    translated(house, statement, "fr", start)
+    if decided:
+        decide(house, statement, start)
+    else:
+        with house.database.write() as session:
+            embargo.refuse(session, session.get_one(Statement, statement), actor=BEN, now=start)
+    hands.now = start + timedelta(hours=3)
+    assert not is_open(house, hands.now)
+    assert hands.work() == 0
+    assert decide(house, statement, hands.now) is None
+    assert is_open(house, hands.now)
+    assert hands.work() == 1
+
+
+def test_a_lift_asked_for_before_a_change_needs_the_new_text_approved(
+    house: House, hands: Hands, subscribe: Subscribe, statement: int
+) -> None:
+    subscribe("reader@example.org")
+    under_embargo(house, statement, hands.now, hours=1)
+    wish(house, statement, EmbargoWish.LIFT, hands.now)
+    translated(house, statement, "fr", hands.now)
+    with pytest.raises(ReviewRefusal, match="changed"):
+        decide(house, statement, hands.now)
+    assert not is_open(house, hands.now)
+
+
 def test_after_the_moment_it_is_too_late(
     house: House, hands: Hands, subscribe: Subscribe, statement: int
 ) -> None:
@@ -581,6 +636,152 @@ def test_the_databases_clock_decides_and_not_the_workers(
     assert hands.work() == 0
     told[0] = hands.now
     assert hands.work() == 1
+
+
+# --- page, feed and lists open by the question that the mails open by
+
+
+def gated(hands: Hands, read: Callable[..., Reading]) -> EmbargoGate:
+    """Mails, sweep and pages by one gate, as in one process."""
+    hands.gate = hands.dispatcher.gate = EmbargoGate("here", read)
+    return hands.gate
+
+
+def test_a_text_that_slips_in_just_before_the_moment_is_on_no_page_either(
+    house: House, server: MailServer, hands: Hands, subscribe: Subscribe, statement: int
+) -> None:
+    subscribe("reader@example.org")
+    under_embargo(house, statement, hands.now, hours=1)
+    hands.now += timedelta(hours=1)
+    add_text(house, statement, hands.now, "Slipped in.")
+    assert not is_open(house, hands.now)  # no sweep has looked
+    assert hands.work() == 0
+    assert not is_open(house, hands.now)
+
+
+def test_clocks_that_the_world_has_changed_keep_the_page_shut_before_any_sweep(
+    house: House, statement: int, now: datetime
+) -> None:
+    under_embargo(house, statement, now, hours=2)
+    with house.database.write() as session:
+        found = session.get_one(Embargo, statement)
+        found.tzdata, found.opens_at = "2001a", now + timedelta(hours=1)
+    assert not is_open(house, now + timedelta(hours=1))
+
+
+@pytest.mark.parametrize("ahead", [0.6, -0.6, 7200.0])
+def test_where_the_clock_is_off_neither_page_nor_sweep_opens_anything(
+    house: House, server: MailServer, hands: Hands, subscribe: Subscribe, statement: int, ahead: float
+) -> None:
+    subscribe("reader@example.org")
+    under_embargo(house, statement, hands.now, hours=1)
+    off = [ahead]
+    gate = gated(hands, lambda _: Reading(moment=None, ahead=off[0]))
+    hands.now += timedelta(hours=1)
+    assert hands.work() == 0
+    assert not is_open(house, hands.now, gate)
+    with house.database.read() as session:
+        assert session.get_one(Statement, statement).state is StatementState.SCHEDULED
+    off[0] = 0.0
+    assert is_open(house, hands.now, gate)
+    assert hands.work() == 1
+    off[0] = ahead
+    assert is_open(house, hands.now, gate)  # what is public stays public
+
+
+def test_the_databases_clock_opens_page_and_sweep_as_well(
+    house: House, hands: Hands, subscribe: Subscribe, statement: int
+) -> None:
+    subscribe("reader@example.org")
+    under_embargo(house, statement, hands.now, hours=1)
+    told = [hands.now + timedelta(hours=1) - timedelta(milliseconds=1)]
+    gate = gated(hands, lambda _: Reading(moment=told[0], ahead=0.0))
+    hands.now += timedelta(hours=1)
+    assert hands.work() == 0
+    assert not is_open(house, hands.now, gate)
+    told[0] = hands.now
+    assert is_open(house, hands.now, gate)
+    assert hands.work() == 1
+
+
+def translated(house: House, statement: int, language: str, now: datetime) -> None:
+    with house.database.write() as session:
+        found = session.get_one(Statement, statement)
+        translations.translate(
+            session,
+            house,
+            found,
+            language=language,
+            title="Autre titre",
+            body="Autre texte.",
+            ready=True,
+            actor=ANNA,
+            now=now,
+        )
+
+
+def test_an_edit_under_embargo_holds_it_there_and_then(house: House, statement: int, now: datetime) -> None:
+    under_embargo(house, statement, now, hours=1)
+    translated(house, statement, "fr", now + timedelta(hours=1) - timedelta(milliseconds=1))
+    with house.database.read() as session:
+        assert session.get_one(Embargo, statement).held is EmbargoHold.EDITED
+    assert not is_open(house, now + timedelta(hours=2))
+
+
+def retracted(house: House, statement: int, now: datetime) -> None:
+    with house.database.write() as session:
+        found = session.get_one(Statement, statement)
+        draft = corrections.draft_retraction(session, found, reason="Wrong.", actor=ANNA, now=now)
+        corrections.announce(session, draft, found, actor=ANNA, now=now)
+
+
+def test_between_the_moment_and_the_sweep_nothing_is_changed(
+    house: House, server: MailServer, hands: Hands, subscribe: Subscribe, statement: int
+) -> None:
+    """What is public does not vanish again, and what readers may have is not changed under them."""
+    subscribe("reader@example.org")
+    subscribe("lecteur@example.org", languages=("fr",))
+    under_embargo(house, statement, hands.now, hours=1)
+    hands.work()
+    hands.now += timedelta(hours=1)
+    for language in ("fr", "hy"):
+        with pytest.raises(StatementRefusal, match="this moment"):
+            translated(house, statement, language, hands.now)
+    with pytest.raises(StatementRefusal, match="this moment"):
+        retracted(house, statement, hands.now)
+    assert is_open(house, hands.now)
+    sweep(house, hands.now)
+    with pytest.raises(StatementRefusal, match="corrected"):
+        translated(house, statement, "hy", hands.now)
+    translated(house, statement, "fr", hands.now)
+    assert is_open(house, hands.now)
+    assert hands.work() == 2
+    assert sorted(str(mail.message["Subject"]) for mail in server.mails) == [
+        "A statement on prisoners of war",
+        "Autre titre",
+    ]
+    retracted(house, statement, hands.now)
+
+
+def test_nearly_the_same_text_is_asked_about_while_the_other_is_under_embargo(
+    house: House, statement: int, now: datetime
+) -> None:
+    with house.database.write() as session:
+        twin = Statement(key="twin", slug="twin", language="en", dated=date(2024, 2, 1), created_at=now)
+        twin.texts.append(
+            StatementText(
+                language="en", title="A Statement on prisoners  of war", body="New.", created_at=now
+            )
+        )
+        session.add(twin)
+        session.flush()
+        number = twin.id
+    under_embargo(house, statement, now, days=40)
+    with house.database.write() as session, pytest.raises(StatementRefusal, match="under embargo"):
+        statements.publish(session, house, session.get_one(Statement, number), actor=ANNA, now=now)
+    approved(house, number, now)
+    with pytest.raises(StatementRefusal, match="under embargo"):
+        schedule(house, number, now, hours=1)
 
 
 # --- prepared beforehand

@@ -14,11 +14,12 @@ from sqlalchemy.orm import Session
 from mailer.db import readers, receipts
 from mailer.db.audience import UNFINISHED, Books, books
 from mailer.db.mailings import WAITING, Delivery, Mailing
+from mailer.db.programme import Correction
 from mailer.db.receipts import Receipt
 from mailer.db.session import hint_after_commit
 from mailer.services import audit
 from mailer.services.sending.traits import BY_RULE
-from mailer.vocabulary import DeliveryState, MailingState, SkipReason
+from mailer.vocabulary import CorrectionState, DeliveryState, MailingState, SkipReason
 from mailer.wake import Task
 
 WRITTEN_OFF = "written_off"
@@ -84,14 +85,31 @@ def underway(session: Session, limit: int = 1_000) -> list[Mailing]:
 
 
 def pause(session: Session, mailing: Mailing, *, actor: str, now: datetime) -> None:
-    """Hold a mailing back: nothing of it is claimed any more, what is on the wire arrives."""
+    """Hold a mailing back: nothing of it is claimed any more, what is on the wire arrives.
+
+    One that a correction holds back for the moment stays so when that is done.
+    """
+    held_by = _held_by(session, mailing)
     session.refresh(mailing, with_for_update=True)
+    if held_by and mailing.state is MailingState.PAUSED:
+        held_by.paused = [number for number in held_by.paused if number != mailing.id]
+        _audit(session, mailing, "mailing-paused", actor, now)
+        return
     if mailing.state not in UNFINISHED - {MailingState.PAUSED}:
         raise MailingRefusal(
             f"This mailing is {mailing.state.value}; only one that is being sent can be paused."
         )
     mailing.state = MailingState.PAUSED
     _audit(session, mailing, "mailing-paused", actor, now)
+
+
+def _held_by(session: Session, mailing: Mailing) -> Correction | None:
+    """The announced correction that will let the mailing go on; locked before the mailing, as it does."""
+    settling = select(Correction).where(
+        Correction.statement_id == mailing.statement_id, Correction.state == CorrectionState.SETTLING
+    )
+    found = session.scalars(settling.with_for_update().execution_options(populate_existing=True)).first()
+    return found if found is not None and mailing.id in found.paused else None
 
 
 def resume(session: Session, mailing: Mailing, *, actor: str, now: datetime) -> None:

@@ -2,13 +2,13 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import or_, select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
 from mailer.db.programme import Statement, StatementText
 from mailer.ingest.likely import TEXT_DAYS, Alike, alike
 from mailer.services.programme.refusals import StatementRefusal
-from mailer.vocabulary import TextState
+from mailer.vocabulary import StatementState, TextState
 
 _WORDS = {Alike.TITLE: "It has the title of", Alike.TEXT: "Its text is almost that of"}
 
@@ -24,9 +24,10 @@ def ask_about_repeat(session: Session, statement: Statement, *, anyway: bool, no
 
 
 def published_before(session: Session, statement: Statement, now: datetime) -> str | None:
-    """In words, which published statement this one repeats; None when it repeats none.
+    """In words, which statement published or under embargo this one repeats; None when it repeats none.
 
-    Looked at by the dates of both and by when the other was published: whichever is nearer counts. Texts
+    Looked at by the dates of both and by when the other was published: whichever is nearer counts, and one
+    under embargo is near. Texts
     are compared with those of the same language.
     """
     ours = _texts(session, statement)
@@ -35,10 +36,13 @@ def published_before(session: Session, statement: Statement, now: datetime) -> s
         select(Statement)
         .where(
             Statement.id != statement.id,
-            Statement.published_at.is_not(None),
             or_(
+                Statement.state == StatementState.SCHEDULED,
                 Statement.published_at >= now - window,
-                Statement.dated.between(statement.dated - window, statement.dated + window),
+                and_(
+                    Statement.published_at.is_not(None),
+                    Statement.dated.between(statement.dated - window, statement.dated + window),
+                ),
             ),
         )
         .order_by(Statement.published_at.desc())
@@ -48,7 +52,8 @@ def published_before(session: Session, statement: Statement, now: datetime) -> s
         for language, theirs in _texts(session, other).items():
             found = alike(ours[language], theirs, days=days) if language in ours else None
             if found is not None:
-                return f"{_WORDS[found]} “{theirs[0]}” of {other.dated} ({other.slug})."
+                waits = ", which waits under embargo" if other.state is StatementState.SCHEDULED else ""
+                return f"{_WORDS[found]} “{theirs[0]}” of {other.dated} ({other.slug}){waits}."
     return None
 
 

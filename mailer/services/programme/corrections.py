@@ -15,8 +15,10 @@ from mailer.db.programme import Correction, Statement, StatementText
 from mailer.db.session import hint_after_commit
 from mailer.messages.slots import refuse_markers
 from mailer.services import audit
+from mailer.services.programme.editing import begin
 from mailer.services.programme.refusals import StatementRefusal
 from mailer.services.programme.translations import check_language, check_text, unfinished_mailings
+from mailer.services.sending.embargo_rows import lock
 from mailer.vocabulary import (
     CorrectionKind,
     CorrectionState,
@@ -61,11 +63,13 @@ def draft_correction(
     actor: str,
     now: datetime,
     only: str | None = None,
+    anyway: bool = False,
 ) -> Correction:
-    """Write a correction in the statement's own language; it takes the place of an earlier draft.
-
-    With `only` it is of the text of this language alone: all others are right as they are.
+    """Write a correction in the statement's own language; it takes the place of an earlier draft, which
+    `anyway` may be somebody else's. With `only` it is of the text of this language alone: all others are
+    right as they are. Raises StatementRefusal.
     """
+    begin(session, statement, now)
     _check_published(statement)
     language = only or statement.language
     current = _in_readers_hands(session, statement, language)
@@ -73,7 +77,7 @@ def draft_correction(
     check_text(title, body, language)
     if (title, body) == (current.title, current.body):
         raise StatementRefusal("The corrected text is the text that stands already. Give the corrected file.")
-    correction = _draft(session, statement, CorrectionKind.CORRECTION, actor, now)
+    correction = _draft(session, statement, CorrectionKind.CORRECTION, actor, now, anyway=anyway)
     correction.to_version = statement.version + 1
     correction.language = only
     correction.words = {language: _checked(CorrectionKind.CORRECTION, wrong=wrong, right=right)}
@@ -83,11 +87,13 @@ def draft_correction(
 
 
 def draft_retraction(
-    session: Session, statement: Statement, *, reason: str, actor: str, now: datetime
+    session: Session, statement: Statement, *, reason: str, actor: str, now: datetime, anyway: bool = False
 ) -> Correction:
-    """Write a retraction in the statement's own language; it takes the place of an earlier draft."""
+    """Write a retraction in the statement's own language; it takes the place of an earlier draft, which
+    `anyway` may be somebody else's. Raises StatementRefusal."""
+    begin(session, statement, now)
     _check_published(statement)
-    correction = _draft(session, statement, CorrectionKind.RETRACTION, actor, now)
+    correction = _draft(session, statement, CorrectionKind.RETRACTION, actor, now, anyway=anyway)
     correction.words = {statement.language: _checked(CorrectionKind.RETRACTION, reason=reason)}
     session.flush()
     return correction
@@ -106,6 +112,8 @@ def add_language(
 ) -> None:
     """Say the draft in one more language; a correction also brings that translation up to it."""
     check_language(language)
+    lock(session, statement)
+    session.refresh(correction)
     if correction.state is not CorrectionState.DRAFT:
         raise StatementRefusal("It is announced already and stays as it was.")
     if correction.language is not None:
@@ -123,15 +131,34 @@ def add_language(
     _store(session, statement, language, correction.to_version, title or earlier or "", body, now)
 
 
+Seen = tuple[int, datetime, dict[str, dict[str, str]]]
+
+
+def seen(correction: Correction) -> Seen:
+    """What tells whether a draft is still the one that a person looked at."""
+    return correction.id, correction.created_at, correction.words
+
+
 def announce(
-    session: Session, correction: Correction, statement: Statement, *, actor: str, now: datetime
+    session: Session,
+    correction: Correction,
+    statement: Statement,
+    *,
+    actor: str,
+    now: datetime,
+    as_seen: Seen | None = None,
 ) -> None:
     """From now on nobody gets the older text. What was claimed is waited for; the sweep does the rest.
 
-    Announcing twice is one announcement.
+    Announcing twice is one announcement. Raises StatementRefusal, also for a draft that is not `as_seen`.
     """
-    session.refresh(statement, with_for_update=True)  # waits for the claims that read the older version
-    session.refresh(correction, with_for_update=True)
+    lock(session, statement)  # waits for the claims that read the older version
+    found = session.get(Correction, correction.id, populate_existing=True, with_for_update=True)
+    if found is None or as_seen not in (None, seen(found)):
+        raise StatementRefusal(
+            "Somebody has written it anew since you looked; nothing has left. Look again with: "
+            f"mailer statement announce {statement.slug}"
+        )
     if correction.state is not CorrectionState.DRAFT:
         return
     if any(one.state is CorrectionState.SETTLING for one in all_of(session, statement)):
@@ -215,12 +242,24 @@ def _check_published(statement: Statement) -> None:
 
 
 def _draft(
-    session: Session, statement: Statement, kind: CorrectionKind, actor: str, now: datetime
+    session: Session,
+    statement: Statement,
+    kind: CorrectionKind,
+    actor: str,
+    now: datetime,
+    *,
+    anyway: bool,
 ) -> Correction:
     known = all_of(session, statement)
     for one in known:
-        if one.state is CorrectionState.DRAFT:
-            session.delete(one)
+        if one.state is not CorrectionState.DRAFT:
+            continue
+        if one.actor != actor and not anyway:
+            raise StatementRefusal(
+                f"{one.actor} has written a {one.kind.value} of it that waits to be announced. Look at it "
+                f"with: mailer statement announce {statement.slug}. To put yours in its place: --anyway"
+            )
+        session.delete(one)
     session.execute(
         delete(StatementText).where(
             StatementText.statement_id == statement.id, StatementText.version > statement.version

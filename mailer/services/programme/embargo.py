@@ -22,7 +22,7 @@ from mailer.services.incidents import close_incident
 from mailer.services.programme import review
 from mailer.services.programme.alike import ask_about_repeat
 from mailer.services.sending.announce import Announcement, announce
-from mailer.services.sending.embargo_rows import DROPPED, TEXTS, alert_key, expiry, rebase, revive
+from mailer.services.sending.embargo_rows import DROPPED, TEXTS, alert_key, expiry, lock, rebase, revive
 from mailer.services.sending.embargo_time import TimeRefusal, WallMoment, at_instant, in_words
 from mailer.services.sending.preflight import Preflight, preflight
 from mailer.vocabulary import (
@@ -46,10 +46,7 @@ class EmbargoRefusal(Exception):
 
 def locked(session: Session, statement: Statement) -> Embargo | None:
     """The statement's embargo, with its mailing locked against every claim; None when it has none."""
-    session.scalars(
-        select(Mailing.id).where(Mailing.key == alert_key(statement.id)).with_for_update()
-    ).first()
-    session.refresh(statement)
+    lock(session, statement)
     found = session.get(Embargo, statement.id, populate_existing=True)
     return found if statement.state is StatementState.SCHEDULED else None
 
@@ -231,8 +228,9 @@ def _drop(session: Session, statement: Statement, found: Embargo, mailing: Maili
         .values(state=DeliveryState.CANCELLED, reason=SkipReason.EMBARGO_DROPPED.value, settled_at=now)
         .execution_options(synchronize_session=False)
     )
-    mailing.state, mailing.finished_at = MailingState.CANCELLED, now
-    mailing.facts = {**mailing.facts, DROPPED: True}  # it may come back; one that staff cancelled never does
+    if mailing.state is not MailingState.CANCELLED:  # one that staff have cancelled never comes back
+        mailing.state, mailing.finished_at = MailingState.CANCELLED, now
+        mailing.facts = {**mailing.facts, DROPPED: True}
     close_incident(session, held_key(statement.id), now)
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, selectinload
 from mailer.db.embargoes import Embargo, is_public
 from mailer.db.programme import Statement, StatementText, Symposium, SymposiumDate
 from mailer.services.programme.notes import Changes, Note, changes_of, notes
+from mailer.services.sending.gate import OPEN_BY_NOW, EmbargoGate
 from mailer.services.sending.invitation import has_day
 from mailer.vocabulary import EndSource, Precision, StatementState, SymposiumState, TextState
 
@@ -103,14 +104,20 @@ class Programme:
 
 
 def statements(
-    session: Session, language: str, now: datetime, *, page: int = 1, limit: int = PAGE
+    session: Session,
+    language: str,
+    now: datetime,
+    *,
+    page: int = 1,
+    limit: int = PAGE,
+    gate: EmbargoGate = OPEN_BY_NOW,
 ) -> list[StatementLine]:
     """Published statements and those whose embargo is over, the newest first.
 
     Their titles are in the language where there are such.
     """
     rows = session.scalars(
-        _public(session, now)
+        _public(session, now, gate)
         .order_by(Statement.dated.desc(), Statement.id.desc())
         .limit(limit)
         .offset((page - 1) * limit)
@@ -120,18 +127,24 @@ def statements(
     return [_line(session, one, language, changed) for one in rows if _current(one)]
 
 
-def pages_of_statements(session: Session, now: datetime) -> int:
+def pages_of_statements(session: Session, now: datetime, gate: EmbargoGate = OPEN_BY_NOW) -> int:
     """How many pages the archive has; at least one."""
-    count = session.scalar(select(func.count()).select_from(_public(session, now).subquery())) or 0
+    count = session.scalar(select(func.count()).select_from(_public(session, now, gate).subquery())) or 0
     return max(1, -(-count // PAGE))
 
 
 def statement(
-    session: Session, slug: str, language: str, now: datetime, *, zone: str = "UTC"
+    session: Session,
+    slug: str,
+    language: str,
+    now: datetime,
+    *,
+    zone: str = "UTC",
+    gate: EmbargoGate = OPEN_BY_NOW,
 ) -> StatementPage | None:
     """One public statement in the language, else in its own; None for a draft, one under embargo or an
     unknown one: there is no telling which. `zone` says on which day it was corrected."""
-    found = session.scalars(_public(session, now).where(Statement.slug == slug)).one_or_none()
+    found = session.scalars(_public(session, now, gate).where(Statement.slug == slug)).one_or_none()
     if found is None or not _current(found):
         return None
     line = _line(session, found, language, changes_of(session, [found.id]))
@@ -139,8 +152,8 @@ def statement(
     return StatementPage(**vars(line), body=body, notes=notes(session, found, line.language, zone=zone))
 
 
-def _public(session: Session, now: datetime) -> Select[Statement]:
-    return select(Statement).where(is_public(session, now))
+def _public(session: Session, now: datetime, gate: EmbargoGate) -> Select[Statement]:
+    return select(Statement).where(is_public(gate.opened(session, now)))
 
 
 def _published_at(session: Session, found: Statement) -> datetime:

@@ -14,7 +14,7 @@ from mailer.services.programme import review
 from mailer.services.programme.alike import ask_about_repeat
 from mailer.services.programme.refusals import StatementRefusal, UnknownStatement
 from mailer.services.sending.announce import Announcement, announce
-from mailer.services.sending.embargo_rows import alert_key, revive
+from mailer.services.sending.embargo_rows import alert_key, lock, revive
 from mailer.vocabulary import MailingKind, StatementState
 
 TOPIC = people.STATEMENTS
@@ -49,6 +49,7 @@ def publish(
     StatementRefusal for one that was retracted, and unless `anyway` for one much like one sent before;
     PublishRefusal for one under embargo, ReviewRefusal for one in review that nobody has approved.
     """
+    lock(session, statement)  # two of the staff at once: the second sees what the first has done
     if statement.state is StatementState.RETRACTED:
         raise StatementRefusal("This statement was retracted, so it is not published again.")
     if statement.state is StatementState.SCHEDULED:

@@ -20,6 +20,7 @@ from mailer.messages import markup
 from mailer.messages.slots import refuse_markers
 from mailer.services import audit
 from mailer.services.house import House
+from mailer.services.programme.editing import editing
 from mailer.services.programme.refusals import StatementRefusal
 from mailer.services.sending.announce import Announcement, announce
 from mailer.services.sending.traits import TRAITS
@@ -92,6 +93,15 @@ def translate(
         raise StatementRefusal(
             f"{language} is the statement's own language. Correct it with: mailer statement correct"
         )
+    with editing(session, statement, now):
+        _store(session, statement, language, title.strip(), body, now)
+        _note(session, statement, "translation-stored", language, actor, now)
+    return make_ready(session, house, statement, language=language, actor=actor, now=now) if ready else 0
+
+
+def _store(
+    session: Session, statement: Statement, language: str, title: str, body: str, now: datetime
+) -> None:
     text = _text(session, statement, language)
     if text is not None and text.state is TextState.READY and statement.published_at is not None:
         raise StatementRefusal(
@@ -103,25 +113,22 @@ def translate(
             statement_id=statement.id, language=language, version=statement.version, created_at=now
         )
         session.add(text)
-    text.title, text.body, text.state, text.created_at = title.strip(), body, TextState.DRAFT, now
-    session.flush()
-    _note(session, statement, "translation-stored", language, actor, now)
-    return make_ready(session, house, statement, language=language, actor=actor, now=now) if ready else 0
+    text.title, text.body, text.state, text.created_at = title, body, TextState.DRAFT, now
 
 
 def make_ready(
     session: Session, house: House, statement: Statement, *, language: str, actor: str, now: datetime
 ) -> int:
     """Let readers have a translation: who is still to be mailed gets it. Returns how many waited for it."""
-    text = _text(session, statement, language)
-    if text is None:
-        raise StatementRefusal(
-            f"There is no translation into {language} of the text as it stands now. Store it with: "
-            f"mailer statement translate {statement.slug} --language {language} --title ... --file ..."
-        )
-    text.state = TextState.READY
-    session.flush()
-    _note(session, statement, "translation-ready", language, actor, now)
+    with editing(session, statement, now):
+        text = _text(session, statement, language)
+        if text is None:
+            raise StatementRefusal(
+                f"There is no translation into {language} of the text as it stands now. Store it with: "
+                f"mailer statement translate {statement.slug} --language {language} --title ... --file ..."
+            )
+        text.state = TextState.READY
+        _note(session, statement, "translation-ready", language, actor, now)
     return wake(session, statement, now)
 
 

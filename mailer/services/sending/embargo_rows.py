@@ -5,10 +5,11 @@ A row's Date is the embargo's moment. It is written anew only while nobody has c
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from mailer.db.mailings import Delivery, Mailing
+from mailer.db.programme import Statement
 from mailer.db.session import hint_after_commit
 from mailer.services.sending.announce import Announcement
 from mailer.services.sending.traits import TRAITS
@@ -23,6 +24,17 @@ MOVABLE = frozenset({DeliveryState.PENDING, DeliveryState.SKIPPED, DeliveryState
 def alert_key(statement_id: int) -> str:
     """The key of a statement's alert: one for ever."""
     return f"statement:{statement_id}:alert"
+
+
+def lock(session: Session, statement: Statement) -> None:
+    """Lock a statement, and before it its alert if there is one: the order of the claims, so none deadlocks.
+
+    Claims that hold either end first, and those to come see what is changed here. It is read anew.
+    """
+    session.scalars(
+        select(Mailing.id).where(Mailing.key == alert_key(statement.id)).with_for_update()
+    ).first()
+    session.refresh(statement, with_for_update=True)
 
 
 def expiry(moment: datetime, minutes: int | None) -> datetime:

@@ -24,6 +24,7 @@ from mailer.services.house import House
 from mailer.services.incidents import close_all_but, raise_incident
 from mailer.services.sending.embargo_fitness import why_hold
 from mailer.services.sending.embargo_time import derive, in_words
+from mailer.services.sending.gate import EmbargoGate
 from mailer.vocabulary import (
     DeliveryState,
     EmbargoHold,
@@ -40,7 +41,7 @@ JOINABLE = frozenset({MailingState.SCHEDULED, MailingState.SENDING, MailingState
 UNDONE = frozenset({SkipReason.UNCONFIRMED, SkipReason.UNSUBSCRIBED, SkipReason.SUPPRESSED})
 
 
-def watch(house: House, now: datetime) -> int:
+def watch(house: House, now: datetime, gate: EmbargoGate) -> int:
     """Look at every embargo once; returns how many rows late readers brought."""
     with house.database.read() as session:
         if session.scalar(select(Embargo.statement_id).limit(1)) is None:
@@ -51,7 +52,7 @@ def watch(house: House, now: datetime) -> int:
         with house.database.write() as session:
             added += join_late(session, mailing_id, now)
     with house.database.write() as session:
-        _look_at_all(session, now)
+        _look_at_all(session, now, gate)
     return added
 
 
@@ -127,7 +128,7 @@ def _back_in(session: Session, mailing: Mailing, slot: Slot) -> int:
 # --- what holds one, and what is over
 
 
-def _look_at_all(session: Session, now: datetime) -> None:
+def _look_at_all(session: Session, now: datetime, gate: EmbargoGate) -> None:
     rows = session.execute(
         select(Statement, Embargo)
         .join(Embargo, Embargo.statement_id == Statement.id)
@@ -135,6 +136,7 @@ def _look_at_all(session: Session, now: datetime) -> None:
         .with_for_update()
     ).all()
     standing = []
+    opened = gate.opened(session, now)
     for statement, embargo in rows:
         embargo.held = embargo.held or why_hold(session, statement, embargo)
         if embargo.held is None:
@@ -143,12 +145,12 @@ def _look_at_all(session: Session, now: datetime) -> None:
             key = f"embargo-held:{statement.id}"
             raise_incident(session, key, _words(statement, embargo), now)
             standing.append(key)
-        elif embargo.opens_at <= now:
-            _publish(session, statement, embargo, now)
+        elif statement.id in opened:
+            _write_down(session, statement, embargo, now)
     close_all_but(session, "embargo-held:", standing, now)
 
 
-def _publish(session: Session, statement: Statement, embargo: Embargo, now: datetime) -> None:
+def _write_down(session: Session, statement: Statement, embargo: Embargo, now: datetime) -> None:
     """The page has been open since the moment; from now on the row says so by itself."""
     statement.state, statement.published_at = StatementState.PUBLISHED, embargo.opens_at
     subject = f"statement:{statement.id}"

@@ -1,8 +1,8 @@
-"""The gate of embargoes: what a claim may take of mailings that were under one, and by whose clock.
+"""The gate of embargoes: which are over, and by whose clock. Mails, pages and feeds open by it alone.
 
 `now` says that something is due; that an embargo is over says the database's clock, read
-in the claim itself. A worker on a machine whose clock is off takes no such row and says
-so in an incident: whatever else on that machine goes by the clock is not to be trusted.
+in the claim or for the page itself. On a machine whose clock is off nothing opens: no
+worker there takes such a row, no page shows it, and the worker says so in an incident.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,15 +24,24 @@ Due = tuple[int, int, bool]  # rank, mailing, under an embargo
 @dataclass(frozen=True, kw_only=True)
 class Reading:
     """One look at the clocks: the database's moment (None where it has no clock of its own), and how many
-    seconds this machine's clock is ahead of it, or of what else is known to be right."""
+    seconds this machine's clock is ahead of it, or of what else is known to be right.
+
+    `database_ahead`: by how much the database's own clock is. `unanswered`: the time server is silent.
+    """
 
     moment: datetime | None
     ahead: float
+    database_ahead: float = 0.0
+    unanswered: bool = False
 
     @property
     def is_off(self) -> bool:
-        """True when this machine's clock cannot be trusted with an embargo."""
-        return abs(self.ahead) > LARGEST_DRIFT
+        """True when the clocks cannot be trusted with an embargo."""
+        return max(abs(self.ahead), abs(self.database_ahead)) > LARGEST_DRIFT
+
+    @property
+    def is_worth_a_word(self) -> bool:
+        return self.is_off or self.unanswered
 
 
 class Gate(Protocol):
@@ -59,13 +68,35 @@ class EmbargoGate:
             admitted = _admitted(session, under, min(now, reading.moment or now))
         return [one for one in due if not one[2] or one[1] in admitted]
 
+    def opened(self, session: Session, now: datetime) -> frozenset[int]:
+        """The statements whose embargo is over although no sweep has written it down yet.
+
+        For whoever shows or publishes them; asks nothing more where nothing is due. Writes nothing.
+        """
+        due = embargoes.due(session, now)
+        if not due:
+            return frozenset()
+        reading = self.read(session)
+        if reading.is_off:
+            return frozenset()
+        moment = min(now, reading.moment or now)
+        return frozenset(
+            statement.id
+            for statement, embargo in due
+            if embargo.opens_at <= moment and why_hold(session, statement, embargo) is None
+        )
+
     def trusts(self, session: Session, reading: Reading, now: datetime) -> bool:
         """False for a clock that is off, told in an incident that is closed when it is right again."""
-        key = f"embargo-clock:{self.machine}"
+        key, silent = f"embargo-clock:{self.machine}", f"embargo-time-server:{self.machine}"
+        if reading.unanswered:
+            raise_incident(session, silent, _SILENT, now)
+        else:
+            close_incident(session, silent, now)
         if not reading.is_off:
             close_incident(session, key, now)
             return True
-        raise_incident(session, key, _words(self.machine, reading.ahead), now)
+        raise_incident(session, key, _words(self.machine, reading), now)
         return False
 
 
@@ -96,7 +127,22 @@ def _admitted(session: Session, mailings: Sequence[int], moment: datetime) -> fr
     )
 
 
-def _words(machine: str, ahead: float) -> str:
+_SILENT = (
+    "The time server that MAILER_NTP_SERVER names has not answered. Embargoes open without it: by the "
+    "database's clock, or with SQLite by this machine's. Look whether UDP port 123 is open towards it."
+)
+
+
+def _words(machine: str, reading: Reading) -> str:
+    if abs(reading.database_ahead) > LARGEST_DRIFT:
+        direction = "ahead of" if reading.database_ahead > 0 else "behind"
+        return (
+            f"The database's clock is {abs(reading.database_ahead):.1f} seconds {direction} the right time, "
+            f"as {machine} sees it. Nothing that was under an embargo opens there until it is right. Look at "
+            f"the time service of the database's machine (timedatectl, chronyc tracking). Where none tells "
+            f"the time, restart the workers once the clock is right."
+        )
+    ahead = reading.ahead
     direction = "ahead of" if ahead > 0 else "behind"
     return (
         f"The clock of {machine} is {abs(ahead):.1f} seconds {direction} the right time. Its workers take no "

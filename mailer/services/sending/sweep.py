@@ -23,6 +23,7 @@ from mailer.services.house import House
 from mailer.services.sending.closing import finish, retry_doubtful
 from mailer.services.sending.embargo_watch import watch
 from mailer.services.sending.expand import expand_mailing
+from mailer.services.sending.gate import OPEN_BY_NOW, EmbargoGate
 from mailer.services.sending.settle import GIVEN_BACK, Result, settle
 from mailer.services.sending.split import split_announced
 from mailer.services.sending.told import told_once
@@ -49,11 +50,11 @@ class Swept:
     due: bool
 
 
-def sweep(house: House, now: datetime) -> Swept:
+def sweep(house: House, now: datetime, gate: EmbargoGate = OPEN_BY_NOW) -> Swept:
     """Look at everything once and set it going again; safe at any moment, in any number of processes."""
     recovered = recover(house, now)
     split_announced(house, now)
-    expanded = _expand_waiting(house, now) + watch(house, now)
+    expanded = _expand_waiting(house, now) + watch(house, now, gate)
     with house.database.write() as session:
         retried = retry_doubtful(session, now)
         finish(session, now)

@@ -15,7 +15,7 @@ router = APIRouter()
 @page(router, "/")
 def start(visit: Visiting) -> Response:
     with visit.house.database.read() as session:
-        statements = public.statements(session, visit.language, visit.now, limit=LATEST)
+        statements = public.statements(session, visit.language, visit.now, limit=LATEST, gate=visit.gate)
         programme = public.programme(session, visit.now)
     upcoming = [one for one in programme.upcoming if not one.cancelled][:LATEST]
     return visit.page("start.html", statements=statements, symposia=upcoming)
