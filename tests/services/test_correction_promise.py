@@ -243,6 +243,7 @@ def fresh_house(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory)
     return make
 
 
+@pytest.mark.slow
 @tried(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps)
 def test_everybodys_mails_tell_one_story(

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
@@ -235,6 +236,7 @@ def _world(template: Path, now: datetime) -> Iterator[World]:
             house.database.engine.dispose()
 
 
+@pytest.mark.slow
 @settings(
     max_examples=25,
     deadline=None,
