@@ -15,7 +15,7 @@ demo: runtime ## Run the organisation's day with sample people (PAGE=file, ARGS=
 	@$(BIN)/mailer demo $(if $(PAGE),--page "$(PAGE)") $(ARGS)
 
 test: dev packages lint ## Everything: the rules of the house, then all tests (ARGS="-k words")
-	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: dev lint ## What to run before a commit: rules and fast tests, under two minutes
 	@$(BIN)/pytest -q -n 2 --dist worksteal -m "not browser and not journey and not postgresql and not slow" $(ARGS)

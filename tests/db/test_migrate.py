@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from mailer import keys, settings
 from mailer.db import migrate
 from mailer.db.tables import metadata
 from mailer.services.house import House, open_house
+from tests.conftest import Databases
 
 MAILER = Path(sys.executable).with_name("mailer")
 
@@ -38,14 +38,15 @@ def test_a_newer_database_is_refused_and_left_alone(house: House) -> None:
             refused(house.database)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_processes_that_migrate_at_once_wait_for_each_other(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     url = ""
     if kind == "postgresql":
-        make: Callable[[], str] = request.getfixturevalue("fresh_database")
-        url = make()
+        databases: Databases = request.getfixturevalue("databases")
+        url = databases.make()
     keys.create(tmp_path / "keys.json")
     environment = {**os.environ, "MAILER_DATA": str(tmp_path), "MAILER_DATABASE_URL": url}
     started = [

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -21,7 +21,9 @@ from mailer.services import audit
 from mailer.services.house import House, open_house
 from mailer.services.programme import statements
 from mailer.services.sending.expand import expand_mailing
+from tests.conftest import Databases
 
+pytestmark = pytest.mark.postgresql
 READERS = 5
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
@@ -90,10 +92,10 @@ def case(
     tmp_path: Path,
     sqlite_template: Path,
     postgresql_template: str,
-    fresh_database: Callable[..., str],
+    databases: Databases,
 ) -> Iterator[Case]:
     shutil.copy(sqlite_template / "keys.json", tmp_path / "keys.json")
-    chosen = settings.load(data=tmp_path, database_url=fresh_database(postgresql_template))
+    chosen = settings.load(data=tmp_path, database_url=databases.make(postgresql_template))
     settings.use(chosen)
     house = open_house(chosen)
     yield Case(house, tmp_path / "sink.mails")

@@ -16,6 +16,7 @@ import redis
 from drills.compose import commands, free_port
 from mailer import settings
 from mailer.services.house import House, open_house
+from tests.conftest import Databases
 from tests.smtp_server import MailServer
 
 MAILER = Path(sys.executable).with_name("mailer")
@@ -96,7 +97,7 @@ def installation(
     tmp_path: Path,
     sqlite_template: Path,
     postgresql_template: str,
-    fresh_database: Callable[..., str],
+    databases: Databases,
     redis_port: int,
     server: MailServer,
 ) -> Iterator[Installation]:
@@ -104,7 +105,7 @@ def installation(
     shutil.copy(sqlite_template / "keys.json", tmp_path / "keys.json")
     values = {
         "data": str(tmp_path),
-        "database_url": fresh_database(postgresql_template),
+        "database_url": databases.make(postgresql_template),
         "broker_url": f"redis://127.0.0.1:{redis_port}/0",
         "keys_file": str(tmp_path / "keys.json"),
         "smtp_url": server.url,

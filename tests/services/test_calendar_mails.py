@@ -126,6 +126,7 @@ def event_of(taken: Taken, method: str) -> ReadEvent:
     return event
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", WITH_CALENDAR, ids=lambda kind: kind.value)
 def test_each_kind_carries_one_object_twice_in_every_language(
     house: House, server: MailServer, hands: Hands, symposium: int, kind: MailingKind

@@ -254,6 +254,7 @@ def fresh_house(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory)
     return make
 
 
+@pytest.mark.slow
 @tried(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example([("work",), ("lose_the_answer_of", "a@example.org"), ("release",), ("correct",)])
 @given(steps)

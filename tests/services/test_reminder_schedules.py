@@ -10,7 +10,7 @@ the time ahead is what happens.
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
@@ -36,7 +36,7 @@ from mailer.services.sending.sweep import journal_folder, sweep, worker_name
 from mailer.services.sending.traits import BY_RULE, NOTICES
 from mailer.smtp.journal import Journal
 from mailer.vocabulary import DeliveryState, MailingKind, Precision, RegistrationState, SymposiumState
-from tests.conftest import NOON
+from tests.conftest import NOON, Databases
 from tests.services.conftest import Hands
 from tests.services.test_recovery import ACCEPTED
 from tests.smtp_server import MailServer, Taken
@@ -357,6 +357,7 @@ def play(template: Path, url: str, plan: list[tuple[str, int]], early: int) -> N
         world.see_it_out()
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, phases=PHASES, suppress_health_check=HEALTH)
 @given(plan=plans, early=st.integers(1, 3))
 def test_no_schedule_breaks_a_promise(sqlite_template: Path, plan: list[tuple[str, int]], early: int) -> None:
@@ -369,12 +370,9 @@ def test_no_schedule_breaks_a_promise(sqlite_template: Path, plan: list[tuple[st
 def test_nor_does_one_on_the_other_database(
     sqlite_template: Path,
     postgresql_template: str,
-    fresh_database: Callable[..., str],
+    databases: Databases,
     database: str,
     plan: list[tuple[str, int]],
     early: int,
 ) -> None:
-    url = (
-        f"{fresh_database(postgresql_template)}&options=-csynchronous_commit%3Doff"  # a disk is no part of it
-    )
-    play(sqlite_template, url, plan, early)
+    play(sqlite_template, databases.make(postgresql_template), plan, early)

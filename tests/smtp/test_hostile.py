@@ -136,6 +136,7 @@ def check(whim: Whim, number: int, outcome: Outcome, journal: Any) -> None:
         assert number not in journal or journal[number].reply.verdict is Verdict.DEFERRED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("offered", [(b"PIPELINING",), (b"8BITMIME",), (b"PIPELINING", b"CHUNKING")])
 @pytest.mark.parametrize("seed", range(8))
 def test_against_a_server_of_many_whims(

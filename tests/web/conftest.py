@@ -11,7 +11,8 @@ from structlog.testing import LogCapture
 from mailer.services.house import House
 from mailer.web.app import create_app
 from tests.web.exhibit import Exhibit, open_exhibit
-from tests.web.scene import Scene, furnish
+from tests.web.furnisher import Furnisher
+from tests.web.scene import Scene
 from tests.web.visitor import Visitor
 
 
@@ -31,8 +32,13 @@ def clock(now: datetime) -> Clock:
 
 
 @pytest.fixture
-def scene(house: House, now: datetime) -> Scene:
-    return furnish(house, now)
+def scene(house: House, now: datetime, furnisher: Furnisher) -> Scene:
+    return furnisher.furnish(house, now)
+
+
+@pytest.fixture(scope="session")
+def furnisher(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Furnisher:
+    return Furnisher(tmp_path_factory.mktemp("furnished"), lambda: request.getfixturevalue("databases"))
 
 
 @pytest.fixture
