@@ -108,7 +108,7 @@ def test_events_in_a_page_s_data() -> None:
     )
     assert (one.series, one.online) == ("Year of Prevention", True)
     assert one.place is None
-    assert any("is a link" in note for note in page.notes)
+    assert any("holds a link" in note for note in page.notes)
     assert one.register_url == "https://www.example.org/register"
     assert (one.medium, one.needs_confirmation) == (Medium.LINKED_DATA, ())
     for title, asked in (("Midnight", "no hour was given"), ("No Offset", "without a time zone")):
