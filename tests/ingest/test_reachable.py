@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from mailer.ingest.reachable import answers
 from mailer.ingest.errors import FetchError, ServerError
 from mailer.ingest.fetch import Limits
+from mailer.ingest.reachable import answers
 from mailer.networks import Address
 from tests.recordings import LIMITS, RecordingServer
 

@@ -14,6 +14,7 @@ from mailer.db.people import Subscriber
 from mailer.db.programme import Registration, Symposium
 from mailer.services.house import House
 from mailer.services.programme import reminders
+from mailer.services.programme.dates import is_day_over
 from mailer.services.programme.symposia import lock
 from mailer.services.sending.announce import Announcement, announce
 from mailer.services.sending.traits import TRAITS
@@ -42,8 +43,13 @@ def free(session: Session, symposium: Symposium) -> int | None:
 
 
 def has_begun(symposium: Symposium, now: datetime) -> bool:
-    """True once its start is past; a symposium without an hour has not begun as far as is known."""
-    return symposium.starts_at is not None and symposium.starts_at <= now
+    """True once its start is past; one without an hour may begin until its day is over."""
+    return is_day_over(symposium, now) if symposium.starts_at is None else symposium.starts_at <= now
+
+
+def takes(session: Session, symposium: Symposium) -> bool:
+    """True while whoever comes gets a place, or may wait for one."""
+    return symposium.waiting_list or free(session, symposium) != 0
 
 
 def seat(
@@ -60,11 +66,11 @@ def seat(
     `mail`: the attendee is told of it. Who comes back after a withdrawal raises their calendar's number.
     """
     move_up(session, house, symposium, now)
-    room = free(session, symposium)
-    if room == 0 and not symposium.waiting_list:
+    if not takes(session, symposium):
         return False
+    room = free(session, symposium)
     if registration.sequence_bump:
-        registration.sequence_bump += 1
+        registration.sequence_bump += 1  # even again: they are here
     if room == 0:
         registration.state, registration.registered_at = RegistrationState.WAITING, now
         session.flush()
@@ -110,13 +116,24 @@ def give_back(
     before = registration.state
     if before is RegistrationState.WITHDRAWN:
         return
+    if not has_left(registration):
+        registration.sequence_bump += 1
     registration.state, registration.registered_at = RegistrationState.WITHDRAWN, now
-    registration.sequence_bump += 1
     session.flush()
     if mail and before is not RegistrationState.PENDING:
         facts: dict[str, object] = {"invited": _was_invited(session, registration)}
         _tell(session, house, registration, MailingKind.WITHDRAWAL, "withdrawal", now, facts)
     move_up(session, house, symposium, now)
+
+
+def has_left(registration: Registration) -> bool:
+    """True for who withdrew and has not come back since, whatever a form has asked for in their name.
+
+    A form makes a withdrawn registration pending; that it was withdrawn still shows in its odd number.
+    """
+    if registration.state is RegistrationState.PENDING:
+        return registration.sequence_bump % 2 == 1
+    return registration.state is RegistrationState.WITHDRAWN
 
 
 def _was_invited(session: Session, registration: Registration) -> bool:

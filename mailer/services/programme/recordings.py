@@ -14,9 +14,9 @@ from sqlalchemy.orm import Session
 from mailer.db.mailings import WAITING, Delivery, Mailing
 from mailer.db.outbox import CLAIMABLE
 from mailer.db.programme import Symposium
-from mailer.ingest.reachable import QUICK, answers
 from mailer.ingest.errors import FetchError
 from mailer.ingest.fetch import Limits, Resolve
+from mailer.ingest.reachable import QUICK, answers
 from mailer.services.house import House
 from mailer.services.incidents import close_incident, raise_incident
 from mailer.services.programme import reminders

@@ -21,6 +21,8 @@ LONGEST_LABEL = 200  # characters
 LONGEST_ANSWER = 1_000
 YES, NO = "yes", "no"
 FALLBACK_LANGUAGE = "en"
+# Signs without a look of their own; most of them turn the writing round them about.
+_UNSEEN = dict.fromkeys((0x200B, 0xFEFF, *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
 _KEY = re.compile(r"[a-z][a-z0-9_]{0,30}")
 _UNPRINTABLE = frozenset(("Cc", "Co", "Cs", "Zl", "Zp"))
 _LINE_ENDS = re.compile(r"\r\n?")
@@ -146,6 +148,11 @@ def _problem(question: Question, answer: str) -> AnswerProblem | None:
         return text_problem(answer)
     offered = question.choices if question.kind is QuestionKind.CHOICE else (YES, NO)
     return None if answer in offered else AnswerProblem.NOT_OFFERED
+
+
+def plain(text: str) -> str:
+    """A text that somebody typed, as it is kept: without signs that nobody sees and that reorder others."""
+    return text.translate(_UNSEEN).strip()
 
 
 def text_problem(text: str) -> AnswerProblem | None:

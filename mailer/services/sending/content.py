@@ -225,6 +225,7 @@ def symposium_facts(house: House, symposium: Symposium, language: str) -> Sympos
         language=symposium.language,
         series=symposium.series.name if symposium.series else None,
         where=symposium.place,
+        online=bool(symposium.online),
         end_assumed=exact and symposium.end_source is EndSource.ASSUMED,
     )
 
