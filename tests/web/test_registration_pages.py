@@ -395,3 +395,21 @@ def test_the_page_of_a_series_leads_to_its_dates_and_its_calendar(looker: Visito
     for slug in ("global", "restorative", "ukraine"):
         assert f"/symposia/{slug}" in leads
     assert any(link.endswith("/calendars/series/prevention.ics") for link in leads)
+
+
+def test_needs_may_have_more_than_one_line(
+    house: House, scene: Scene, visitor: Visitor, clock: Clock
+) -> None:
+    needs = "Captions, please\r\nand a ramp\r\n"
+    full = needs + "x" * (
+        1_000 - len(needs) + 2
+    )  # as many signs as the field takes, its line ends sent as two
+    assert fill(visitor, clock, access=full, answer_note=needs) == (303, "/register/sent")
+    with house.database.read() as session:
+        person = people.find(session, house, "new@example.org")
+        assert person is not None
+        kept = session.scalars(select(Registration).where(Registration.subscriber_id == person.id)).one()
+        told = details.read(house, kept)
+    assert told.access is not None
+    assert told.access.startswith("Captions, please\nand a ramp\nx")
+    assert told.answers["note"] == "Captions, please\nand a ramp"

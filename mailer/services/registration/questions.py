@@ -152,14 +152,15 @@ def _problem(question: Question, answer: str) -> AnswerProblem | None:
 
 def plain(text: str) -> str:
     """A text that somebody typed, as it is kept: without signs that nobody sees and that reorder others."""
-    return text.translate(_UNSEEN).strip()
+    return _LINE_ENDS.sub("\n", text).translate(_UNSEEN).strip()
 
 
 def text_problem(text: str) -> AnswerProblem | None:
     """What keeps a free text from being taken: its length, or signs that are no letters."""
-    if len(text) > LONGEST_ANSWER:
+    told = _LINE_ENDS.sub("\n", text)  # browsers send two signs for one
+    if len(told) > LONGEST_ANSWER:
         return AnswerProblem.TOO_LONG
-    return AnswerProblem.CONTROL_CHARACTERS if _is_unprintable(text, lines=True) else None
+    return AnswerProblem.CONTROL_CHARACTERS if _is_unprintable(told, lines=True) else None
 
 
 def _is_unprintable(text: str, *, lines: bool) -> bool:
