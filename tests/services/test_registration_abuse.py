@@ -16,7 +16,16 @@ from mailer.services.programme import places, reminders, symposia
 from mailer.services.programme.dates import Moment, set_moment
 from mailer.services.programme.register import Attendee
 from mailer.services.programme.symposia import SymposiumRefusal
-from mailer.services.registration import asking, attendance, details, limits, request, seldom, self_service
+from mailer.services.registration import (
+    asking,
+    attendance,
+    details,
+    limits,
+    request,
+    roll,
+    seldom,
+    self_service,
+)
 from mailer.services.registration.details import Details
 from mailer.services.registration.questions import Question
 from mailer.services.registration.request import Wish
@@ -299,3 +308,22 @@ def test_another_city_times_the_reminders_that_wait_anew(house: House, hands: Ha
     assert len(abroad) == len(at_home)
     choose("")
     assert turns() == at_home
+
+
+def test_a_list_is_taken_in_by_and_by_and_foreseen_without_holding_anybody_up(
+    house: House, hands: Hands, symposium: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(roll, "SLICE", 2)
+    put(house, hands, symposium, capacity=4)
+    join(house, hands, symposium, "clara")
+    people_ = "".join(f"guest{number}@example.org\n" for number in range(6))
+    listed = f"email\n{people_}clara@example.org\nnobody\n"
+    with house.database.write() as session:  # something else is being written all the while
+        symposia.lock(session, session.get_one(Symposium, symposium))
+        foreseen = bring(house, hands, symposium, listed, keep=False, mail=True)
+    assert (foreseen.confirmed, foreseen.waiting, foreseen.known, len(foreseen.refused)) == (3, 3, 1, 1)
+    assert vars(bring(house, hands, symposium, listed, mail=True)) == vars(foreseen)
+    assert sorted(states(house, symposium)) == ["confirmed"] * 4 + ["waiting"] * 3
+    with house.database.write() as session:
+        symposia.lock(session, session.get_one(Symposium, symposium))
+        assert bring(house, hands, symposium, listed, keep=False).known == 7

@@ -6,7 +6,7 @@ at once are counted one after the other and there is never one too many.
 
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from mailer.db.mailings import REACHED, Delivery, Mailing
@@ -154,6 +154,22 @@ def _was_invited(session: Session, registration: Registration) -> bool:
     )
 
 
+def _whose_turn_comes(symposium: Symposium) -> tuple[ColumnElement[bool], ...]:
+    return (
+        Registration.symposium_id == symposium.id,
+        Registration.state == RegistrationState.WAITING,
+        Subscriber.suppressed.is_(None),
+    )
+
+
+def queue(session: Session, symposium: Symposium) -> int:
+    """How many wait whose turn would come: those who can be told."""
+    waiting = select(func.count(Registration.id)).join(
+        Subscriber, Subscriber.id == Registration.subscriber_id
+    )
+    return session.scalar(waiting.where(*_whose_turn_comes(symposium))) or 0
+
+
 def move_up(session: Session, house: House, symposium: Symposium, now: datetime) -> int:
     """Give free places to those who wait, the longest waiting first; returns how many. None after the start.
 
@@ -167,11 +183,7 @@ def move_up(session: Session, house: House, symposium: Symposium, now: datetime)
     next_ones = session.scalars(
         select(Registration)
         .join(Subscriber, Subscriber.id == Registration.subscriber_id)
-        .where(
-            Registration.symposium_id == symposium.id,
-            Registration.state == RegistrationState.WAITING,
-            Subscriber.suppressed.is_(None),
-        )
+        .where(*_whose_turn_comes(symposium))
         .order_by(Registration.registered_at, Registration.id)
         .limit(room)
     ).all()

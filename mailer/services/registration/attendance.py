@@ -1,6 +1,6 @@
 """Attendance: who was there, as a list says; never what the use of a link says. A dry run keeps nothing."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -8,14 +8,13 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from mailer.db.people import Subscriber
 from mailer.db.programme import Registration, Symposium
 from mailer.ingest.people import Person, Reject
 from mailer.services.audience import people
 from mailer.services.house import House
 from mailer.services.programme import places, reminders
-from mailer.services.programme.symposia import SymposiumRefusal, find, lock
-from mailer.services.registration.roll import DryRun, note, refuse_longer
+from mailer.services.programme.symposia import SymposiumRefusal, find
+from mailer.services.registration.roll import note, whole
 from mailer.vocabulary import Attendance, Precision, RegistrationState
 
 WORDS_OF: Mapping[str, Attendance] = {
@@ -52,24 +51,20 @@ def mark_attendance(
     Who is not on the list stays as they are, or is absent when the list is said to be whole.
     Nobody is added, and nothing is ever taken from the use of a link.
     """
-    marked = Marked()
-    try:
-        with house.database.write() as session:
-            symposium = find(session, slug)
-            lock(session, symposium)
-            _refuse_early(symposium, now)
-            listed: set[int] = set()
-            for number, row in enumerate(rows):
-                refuse_longer(number)
-                _mark(session, house, symposium, row, marked, listed)
-            if others_absent:
-                _mark_others(session, symposium, listed, marked)
-            note(session, symposium, "attendance-imported", len(listed), actor, now)
+    listed, marked = whole(rows), Marked()
+    with house.database.read() as session:
+        symposium = find(session, slug)
+        _refuse_early(symposium, now)
+        said = _said(session, house, symposium, listed, marked)
+    with house.database.write() if keep else house.database.read() as session:
+        symposium = find(session, slug)
+        for registration in _with_places(session, symposium):
+            word = said.get(registration.id, Attendance.ABSENT if others_absent else None)
+            if word is not None:
+                _set(registration, word, marked, keep=keep)
+        if keep:
+            note(session, symposium, "attendance-imported", len(said), actor, now)
             reminders.plan(session, house, symposium, now)  # who is thanked has changed
-            if not keep:
-                raise DryRun
-    except DryRun:
-        pass
     return marked
 
 
@@ -83,56 +78,41 @@ def _refuse_early(symposium: Symposium, now: datetime) -> None:
         )
 
 
-def _mark(
-    session: Session,
-    house: House,
-    symposium: Symposium,
-    row: Person | Reject,
-    marked: Marked,
-    listed: set[int],
-) -> None:
-    if isinstance(row, Reject):
-        marked.refused.append((row.line, row.sentence))
-        return
-    word = row.others.get("attended", "").strip().casefold()
-    said = WORDS_OF.get(word) if word else Attendance.ATTENDED
-    if said is None:
-        marked.refused.append((row.line, "The column attended says neither attended, absent nor unknown."))
-        return
-    person = people.find(session, house, row.address)
-    registration = None if person is None else _with_place(session, symposium, person)
-    if registration is None:
-        marked.strangers += 1
-        return
-    listed.add(registration.id)
-    _set(registration, said, marked)
+def _said(
+    session: Session, house: House, symposium: Symposium, rows: Iterable[Person | Reject], marked: Marked
+) -> dict[int, Attendance]:
+    """What the list says, by registration; who has no place, and what cannot be read, is counted."""
+    by_person = {one.subscriber_id: one.id for one in _with_places(session, symposium)}
+    said: dict[int, Attendance] = {}
+    for row in rows:
+        if isinstance(row, Reject):
+            marked.refused.append((row.line, row.sentence))
+            continue
+        word = row.others.get("attended", "").strip().casefold()
+        if word and word not in WORDS_OF:
+            sentence = "The column attended says neither attended, absent nor unknown."
+            marked.refused.append((row.line, sentence))
+            continue
+        person = people.find(session, house, row.address)
+        if person is None or person.id not in by_person:
+            marked.strangers += 1
+        else:
+            said[by_person[person.id]] = WORDS_OF[word] if word else Attendance.ATTENDED
+    return said
 
 
-def _with_place(session: Session, symposium: Symposium, person: Subscriber) -> Registration | None:
+def _with_places(session: Session, symposium: Symposium) -> Sequence[Registration]:
     return session.scalars(
         select(Registration).where(
-            Registration.symposium_id == symposium.id,
-            Registration.subscriber_id == person.id,
-            Registration.state == RegistrationState.CONFIRMED,
+            Registration.symposium_id == symposium.id, Registration.state == RegistrationState.CONFIRMED
         )
-    ).one_or_none()
+    ).all()
 
 
-def _set(registration: Registration, said: Attendance, marked: Marked) -> None:
+def _set(registration: Registration, said: Attendance, marked: Marked, *, keep: bool) -> None:
     if registration.attendance is said:
         marked.unchanged += 1
         return
-    registration.attendance = said
+    if keep:
+        registration.attendance = said
     setattr(marked, said.value, getattr(marked, said.value) + 1)
-
-
-def _mark_others(session: Session, symposium: Symposium, listed: set[int], marked: Marked) -> None:
-    others = session.scalars(
-        select(Registration).where(
-            Registration.symposium_id == symposium.id,
-            Registration.state == RegistrationState.CONFIRMED,
-            Registration.id.not_in(listed),
-        )
-    )
-    for registration in others:
-        _set(registration, Attendance.ABSENT, marked)

@@ -7,7 +7,7 @@ the same for every address; what is true goes to the address alone, and not ofte
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 from sqlalchemy import func, select
@@ -147,14 +147,13 @@ def look(session: Session, house: House, token: str, now: datetime) -> Request:
     languages = tuple(found.languages or person.languages)
     if found.state is not RegistrationState.PENDING:
         done = [found] if found.confirmed_at is None else _confirmed_with(session, found)
-        asked = tuple(_asked(session, house, one, now) for one in done)
-        return Request(link=Link.DONE, asked=asked, languages=languages)
+        return Request(link=Link.DONE, asked=_asked(session, house, done, now), languages=languages)
     if age > LINK_HOURS:
         return Request(link=Link.EXPIRED, languages=languages)
     pending = _pending(session, found, now)
     return Request(
         link=Link.OPEN,
-        asked=tuple(_asked(session, house, one, now) for one in pending),
+        asked=_asked(session, house, pending, now),
         told=_told(house, pending),
         questions=_questions(pending),
         languages=languages,
@@ -267,7 +266,15 @@ def _confirmed_with(session: Session, found: Registration) -> list[Registration]
     return list(session.scalars(statement))
 
 
-def _asked(session: Session, house: House, registration: Registration, now: datetime) -> Asked:
+def _asked(
+    session: Session, house: House, registrations: Sequence[Registration], now: datetime
+) -> tuple[Asked, ...]:
+    """Those registrations as a page shows them, by their day."""
+    in_order = sorted(registrations, key=lambda one: (one.symposium.day or date.max, one.symposium_id))
+    return tuple(_asked_for(session, house, one, now) for one in in_order)
+
+
+def _asked_for(session: Session, house: House, registration: Registration, now: datetime) -> Asked:
     symposium = registration.symposium
     return Asked(
         symposium=public.page_of(symposium, now),
