@@ -13,7 +13,7 @@ from mailer.ingest.people import Person, Reject
 from mailer.services.audience import people
 from mailer.services.house import House
 from mailer.services.programme import places, reminders
-from mailer.services.programme.symposia import SymposiumRefusal, find
+from mailer.services.programme.symposia import SymposiumRefusal, find, lock
 from mailer.services.registration.roll import note, whole
 from mailer.vocabulary import Attendance, Precision, RegistrationState
 
@@ -58,6 +58,8 @@ def mark_attendance(
         said = _said(session, house, symposium, listed, marked)
     with house.database.write() if keep else house.database.read() as session:
         symposium = find(session, slug)
+        if keep:
+            lock(session, symposium)
         for registration in _with_places(session, symposium):
             word = said.get(registration.id, Attendance.ABSENT if others_absent else None)
             if word is not None:
