@@ -23,6 +23,7 @@ from mailer.cli import (
     proposals,
     registrations,
     rules,
+    series,
     sources,
     subscribers,
     switches,
@@ -59,6 +60,7 @@ symposia.symposium.command("attendance")(registrations.attendance)
 symposia.symposium.command("join-link")(registrations.join_link)
 app.add_typer(api_tokens.api_token, name="api-token")
 app.add_typer(rules.rule, name="rule")
+app.add_typer(series.series, name="series")
 app.command("timeline")(timeline.show)
 app.add_typer(proposals.proposal, name="proposal")
 app.add_typer(sources.source, name="source")

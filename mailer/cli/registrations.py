@@ -19,10 +19,13 @@ from mailer.ingest.text import one_line
 from mailer.services import audit
 from mailer.services.house import House
 from mailer.services.programme import places, symposia
+from mailer.services.programme.register import zone_of
+from mailer.services.registration import attendance as presence
 from mailer.services.registration import details, joining, roll, self_service
+from mailer.services.registration.attendance import Marked
 from mailer.services.registration.details import Details
 from mailer.services.registration.questions import read_questions
-from mailer.services.registration.roll import ACCESS, UNSAID, Marked, Rolled
+from mailer.services.registration.roll import ACCESS, UNSAID, Rolled
 
 SHOWN = 20  # refused rows told on the terminal
 
@@ -79,7 +82,7 @@ def _row(house: House, registration: Registration, person: Subscriber, *, needs:
         "state": registration.state.value,
         "since": f"{registration.registered_at:%Y-%m-%d %H:%M}",
         "language": " ".join(registration.languages or person.languages),
-        "zone": registration.zone or person.zone or "",
+        "zone": zone_of(registration, person) or "",
         "attendance": registration.attendance.value,
     }
     if needs:
@@ -193,7 +196,7 @@ def attendance(
         topics = frozenset(session.scalars(select(Topic.key)))
     with _opened(file) as stream:
         people = read_people(stream, known_topics=topics, default_language=UNSAID, others={"attended"})
-        marked = roll.mark_attendance(
+        marked = presence.mark_attendance(
             house, which, people, others_absent=whole, keep=apply, actor=terminal.actor(), now=terminal.now()
         )
     _report_attendance(marked, apply=apply)

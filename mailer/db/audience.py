@@ -10,7 +10,19 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, cast, exists, func, literal, null, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    case,
+    cast,
+    exists,
+    func,
+    literal,
+    literal_column,
+    null,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session, aliased
 
 from mailer.db.base import Instant, word
@@ -178,7 +190,8 @@ def _barred(mailing: Mailing) -> ColumnElement[bool]:
     return Subscriber.suppressed.is_not(None) & Subscriber.suppressed.not_in(liftable)
 
 
-READER_ZONE = func.coalesce(Registration.zone, Subscriber.zone)
+# An empty one was taken back for this symposium, which is not the same as never having said any.
+READER_ZONE = func.nullif(func.coalesce(Registration.zone, Subscriber.zone), literal_column("''"))
 ATTENDANCE_OF = {
     RuleAudience.ATTENDED.value: Attendance.ATTENDED,
     RuleAudience.NO_SHOW.value: Attendance.ABSENT,
@@ -232,7 +245,7 @@ def rows(mailing: Mailing, slot: Slot, reason: Any, *, registration_id: Any) -> 
 def retime(session: Session, mailing: Mailing, slot: Slot) -> None:
     """Give the rows that wait the turn they would have today; what was set aside and is ahead waits again."""
     zone = (
-        select(func.coalesce(Registration.zone, Subscriber.zone))
+        select(READER_ZONE)
         .join(Subscriber, Subscriber.id == Registration.subscriber_id)
         .where(Registration.id == Delivery.registration_id)
         .scalar_subquery()

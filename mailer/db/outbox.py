@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import Select, String, cast, exists, func, null, select, update
+from sqlalchemy import Select, String, cast, exists, null, select, update
 from sqlalchemy.orm import Session
 
+from mailer.db.audience import READER_ZONE
 from mailer.db.dialect import one_of
 from mailer.db.digest_texts import Told
 from mailer.db.lanes import Lane
@@ -227,7 +228,7 @@ def waiting(session: Session, symposium_id: int) -> list[tuple[Candidate, dateti
     rows = session.execute(
         select(
             Delivery.due_at,
-            func.coalesce(Registration.zone, Subscriber.zone),
+            READER_ZONE,
             Delivery.id,
             Delivery.mailing_id,
             Delivery.subscriber_id,

@@ -141,6 +141,7 @@ class SymposiumFacts:
     offset: str | None = None
     series: str | None = None
     where: str | None = None
+    online: bool = False
     calendar_url: str | None = None
     converter_url: str | None = None
     end_assumed: bool = False

@@ -1,6 +1,7 @@
 """Commands about who comes, as staff type them: what they set, refuse, show first, and never print."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -89,16 +90,35 @@ def test_a_list_is_shown_first_and_people_are_told_by_number(run: Run, slug: str
         dry,
         listed,
         run("symposium", "registrations", slug),
-        run("symposium", "attendance", slug, str(sheet), "--apply"),
+        run("symposium", "attendance", slug, str(sheet), "--apply"),  # which has not begun
         run("symposium", "join-link", slug, "--revoke", first, "--send"),
         run("symposium", "withdraw", slug, first),
     ]
-    assert all(done.returncode in {0, 2} for done in outputs), outputs
+    assert [done.returncode for done in outputs] == [2, 0, 0, 1, 0, 0], outputs
     assert not any("example.org" in done.stdout + done.stderr for done in outputs)
     states = [row["state"] for row in json.loads(run("symposium", "registrations", slug, "--json").stdout)]
     assert sorted(states) == ["confirmed", "withdrawn"]
     refused(run("symposium", "withdraw", slug, "999"), "no registration 999")
-    assert "attended" in run("symposium", "registrations", slug, "--address", "anna@example.org").stdout
+    assert "withdrawn" in run("symposium", "registrations", slug, "--address", "anna@example.org").stdout
+
+
+def test_who_was_there_is_noted_from_a_list(run: Run, tmp_path: Path) -> None:
+    sheet = tmp_path / "list.csv"
+    sheet.write_text("email\nanna@example.org\n")
+    for name in ("today", "the-day-after"):  # the second only where the first one's day ended meanwhile
+        today = datetime.now(UTC).date()
+        run("symposium", "add", "--title", name.replace("-", " "), "--date", today.isoformat())
+        run("symposium", "announce", name)
+        run("symposium", "import", name, str(sheet), "--apply")
+        shown_first = run("symposium", "attendance", name, str(sheet))
+        before = run("symposium", "registrations", name)
+        applied = run("symposium", "attendance", name, str(sheet), "--apply")
+        if datetime.now(UTC).date() == today:
+            break
+    assert "1 attended" in shown_first.stdout
+    assert "unknown" in before.stdout
+    assert "1 attended" in applied.stdout
+    assert "attended" in run("symposium", "registrations", name).stdout
 
 
 def test_a_token_is_shown_once(run: Run) -> None:
@@ -109,3 +129,14 @@ def test_a_token_is_shown_once(run: Run) -> None:
     refused(run("api-token", "create", "Web Form", "--scope", "registrations"), "small letters")
     refused(run("api-token", "revoke", "other"), "no token")
     assert run("api-token", "revoke", "web-form").returncode == 0
+
+
+def test_a_series_gets_its_name_and_text(run: Run, slug: str) -> None:
+    assert "year-of-prevention" in run("series", "list").stdout
+    done = run("series", "set", "year-of-prevention", "--name", "Prevention, a Year", "--text", "Fridays.")
+    assert done.returncode == 0, done.stderr
+    assert "/series/year-of-prevention" in done.stdout
+    assert shown(run, slug)["series"] == "Prevention, a Year"
+    refused(run("series", "set", "no-such", "--name", "X"), "Known series: year-of-prevention")
+    refused(run("series", "set", "year-of-prevention"), "--name or --text")
+    refused(run("series", "set", "year-of-prevention", "--name", " "), "at most 200")

@@ -361,3 +361,18 @@ def test_a_request_is_mailed_confirmed_and_lifts_what_the_person_had_ended(
     server.mails.clear()
     hands.work()
     assert told(server) == [("anna", "You are registered", "REQUEST")]
+
+
+def test_the_mails_say_that_it_is_online(
+    house: House, server: MailServer, hands: Hands, symposium: int
+) -> None:
+    put(house, hands, symposium, online=True)
+    with house.database.write() as session:
+        found = session.get_one(Symposium, symposium)
+        found.place = None
+        attendee = Attendee(address="anna@example.org", languages=("es",))
+        register(session, house, found, attendee, hands.now)
+    hands.work()
+    (mail,) = server.mails
+    for kind in ("plain", "html"):
+        assert "En línea" in mail.message.get_body((kind,)).get_content()

@@ -13,9 +13,10 @@ from mailer.ingest.people import read_people
 from mailer.messages.when import UnknownZone
 from mailer.services.house import House
 from mailer.services.programme.symposia import SymposiumRefusal
-from mailer.services.registration import asking, details, roll, setting
+from mailer.services.registration import asking, attendance, details, roll, setting
+from mailer.services.registration.attendance import Marked
 from mailer.services.registration.questions import Question
-from mailer.services.registration.roll import UNSAID, Marked, Rolled
+from mailer.services.registration.roll import UNSAID, Rolled
 from mailer.services.registration.setting import Facts, Window
 from mailer.vocabulary import Attendance, QuestionKind
 from tests.services.conftest import Hands
@@ -136,7 +137,9 @@ def mark(house: House, hands: Hands, symposium: int, text: str, **more: bool) ->
         io.BytesIO(text.encode()), known_topics=frozenset(), default_language=UNSAID, others={"attended"}
     )
     given = {"others_absent": False, "keep": True, **more}
-    return roll.mark_attendance(house, slug_of(house, symposium), rows, actor="test", now=hands.now, **given)
+    return attendance.mark_attendance(
+        house, slug_of(house, symposium), rows, actor="test", now=hands.now, **given
+    )
 
 
 def test_who_was_there_is_what_the_list_says(house: House, hands: Hands, symposium: int) -> None:

@@ -15,7 +15,7 @@ from mailer.db.programme import Registration
 from mailer.services.audience import people
 from mailer.services.house import House
 from mailer.services.programme import symposia
-from mailer.services.registration import api_tokens, details
+from mailer.services.registration import api_tokens, details, limits
 from mailer.services.registration.api_tokens import Scope, TokenRefusal
 from mailer.vocabulary import MailingKind
 from tests.web.conftest import Clock
@@ -45,7 +45,8 @@ def token(house: House, scene: Scene, clock: Clock) -> str:
 
 def send(visitor: Visitor, token: str, **changed: Any) -> httpx.Response:
     document = {name: value for name, value in {**SIGN_UP, **changed}.items() if value is not ...}
-    return visitor.post(PATH, json=document, headers={"Authorization": f"Bearer {token}"})
+    body = json.dumps(document)  # in ASCII, as half a character can only be sent
+    return visitor.post(PATH, content=body, headers={"Authorization": f"Bearer {token}"})
 
 
 def test_a_sign_up_is_a_registration_and_mails_nobody(house: House, visitor: Visitor, token: str) -> None:
@@ -137,6 +138,13 @@ def test_a_token_ends_by_itself_or_when_it_is_revoked_and_stands_only_as_a_hash(
         ({"answers": {"role": "King"}}, "answers.role"),
         ({"answers": {}}, "answers.role"),
         ({"answers": {"role": ["Student"]}}, "answers"),
+        ({"answers": {"role": "Student", "unknown": "\ud800"}}, "answers"),
+        ({"answers": {"role": "Student", "\ud800": "x"}}, "answers"),
+        ({"answers": {"role": "Student", "x" * 1001: "x"}}, "answers"),
+        ({"id": "\ud800"}, "id"),
+        ({"symposium": "\u0000"}, "symposium"),
+        ({"email": "nune\r\nBcc: x@example.org"}, "email"),
+        ({"email": "nune@example.org\u0000"}, "email"),
         ({"send_confirmation": "yes"}, "send_confirmation"),
         ({"unknown": 1}, None),
     ],
@@ -202,3 +210,26 @@ def test_no_log_line_holds_what_was_sent(
     assert log.entries
     for secret in ("nune", "Nune", "Zaruhi", "interpreter", "response-77", token):
         assert secret not in written
+
+
+def test_a_tool_whose_form_is_flooded_is_stopped_for_an_hour(
+    visitor: Visitor, token: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "PER_TOOL", 2)
+    clock.now = clock.now.replace(minute=1)
+    answers = [send(visitor, token, id=f"{number}", email=f"a{number}@example.org") for number in range(3)]
+    assert [answer.status_code for answer in answers] == [201, 201, 429]
+    assert (answers[2].json()["error"]["code"], answers[2].headers["retry-after"]) == ("too_many", "3600")
+    clock.now += timedelta(hours=1)
+    assert send(visitor, token, id="2", email="a2@example.org").status_code == 201
+
+
+def test_a_second_person_with_the_same_address_is_not_said_to_be_new(
+    house: House, visitor: Visitor, token: str
+) -> None:
+    first = send(visitor, token).json()
+    answer = send(visitor, token, id="another", name="Her Sister", email="NUNE@Example.ORG")
+    assert answer.status_code == 200
+    assert answer.json() == {**first, "known": True}
+    with house.database.read() as session:
+        assert details.read(house, session.get_one(Registration, first["registration"])).name == "Nune"

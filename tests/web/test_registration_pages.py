@@ -328,3 +328,88 @@ def test_what_a_stranger_typed_stands_sealed(
             "A sign interpreter",
             {"role": "Student", "note": "No photographs"},
         )
+
+
+def test_the_owner_sees_what_the_form_says_and_unticks_what_is_not_wanted(
+    house: House, scene: Scene, visitor: Visitor, clock: Clock
+) -> None:
+    fill(visitor, clock, "/series/prevention", every="1", answer_note="No <b>photographs</b>")
+    path = f"/attend/{token_of(house, 'new@example.org', clock)}"
+    page = visitor.see(f"{path}?lang=en")
+    said = " ".join(page.css_first("main").text().split())
+    for word in ("Nune", "You come as", "Student", "No <b>photographs</b>"):
+        assert word in said
+    ticks = page.css("input[type=checkbox][name=dates][checked]")
+    assert [one.attributes["value"] for one in ticks] == ["global", "called-off", "restorative"]  # by day
+    shown = page.css_first("input[name=shown]").attributes["value"]
+    visitor.post(path, data={"shown": shown})
+    assert set(states(house, "new@example.org").values()) == {RegistrationState.PENDING}
+    visitor.post(path, data={"shown": shown, "dates": ["global"]})
+    assert states(house, "new@example.org") == {
+        "called-off": RegistrationState.PENDING,
+        "global": RegistrationState.CONFIRMED,
+        "restorative": RegistrationState.PENDING,
+    }
+
+
+def test_a_full_house_is_not_called_closed_behind_the_link(
+    house: House, scene: Scene, visitor: Visitor, clock: Clock
+) -> None:
+    fill(visitor, clock)
+    path = f"/attend/{token_of(house, 'new@example.org', clock)}?lang=en"
+    assert "put on the waiting list" not in words(visitor.get(path))
+    with house.database.write() as session:
+        symposium = symposia.find(session, "restorative")
+        symposium.capacity = 1
+        fill_up = session.scalars(
+            select(Registration).where(
+                Registration.symposium_id == symposium.id, Registration.state == RegistrationState.WAITING
+            )
+        ).first()
+        assert fill_up is not None
+        fill_up.state = RegistrationState.CONFIRMED
+    assert "put on the waiting list" in words(visitor.get(path))
+    with house.database.write() as session:
+        symposia.find(session, "restorative").waiting_list = False
+    assert "All places are taken." in words(visitor.get(path))
+    assert "has closed" not in words(visitor.get(path))
+
+
+def test_no_city_is_a_choice_that_is_kept(house: House, scene: Scene, visitor: Visitor, clock: Clock) -> None:
+    fill(visitor, clock, zone="Asia/Yerevan")
+    attend = f"/attend/{token_of(house, 'new@example.org', clock)}"
+    visitor.press(attend, attend)
+    own = str(visitor.see(attend).css_first("main a").attributes["href"]).split("?")[0]
+    for zone in ("Europe/Kyiv", ""):
+        visitor.press(own, f"{own}/change", language="en", zone=zone)
+        chosen = visitor.see(own).css_first("#zone option[selected]")
+        assert (chosen.attributes["value"] if chosen is not None else "") == zone
+    visitor.press(own, f"{own}/change", language="en", zone="Mars/Phobos")
+    chosen = visitor.see(own).css_first("#zone option[selected]")
+    assert (chosen.attributes["value"] if chosen is not None else "") == ""
+
+
+def test_the_page_of_a_series_leads_to_its_dates_and_its_calendar(looker: Visitor) -> None:
+    page = looker.see("/series/prevention?lang=en")
+    leads = [str(link.attributes["href"]).split("?")[0] for link in page.css("main a")]
+    for slug in ("global", "restorative", "ukraine"):
+        assert f"/symposia/{slug}" in leads
+    assert any(link.endswith("/calendars/series/prevention.ics") for link in leads)
+
+
+def test_needs_may_have_more_than_one_line(
+    house: House, scene: Scene, visitor: Visitor, clock: Clock
+) -> None:
+    needs = "Captions, please\r\nand a ramp\r\n"
+    full = needs + "x" * (
+        1_000 - len(needs) + 2
+    )  # as many signs as the field takes, its line ends sent as two
+    assert fill(visitor, clock, access=full, answer_note=needs) == (303, "/register/sent")
+    with house.database.read() as session:
+        person = people.find(session, house, "new@example.org")
+        assert person is not None
+        kept = session.scalars(select(Registration).where(Registration.subscriber_id == person.id)).one()
+        told = details.read(house, kept)
+    assert told.access is not None
+    assert told.access.startswith("Captions, please\nand a ramp\nx")
+    assert told.answers["note"] == "Captions, please\nand a ramp"

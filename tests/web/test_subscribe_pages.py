@@ -12,6 +12,7 @@ from mailer.messages.catalogues import LANGUAGES
 from mailer.messages.tokens import Purpose, mint
 from mailer.services.audience import people
 from mailer.services.house import House
+from mailer.services.registration import limits
 from mailer.vocabulary import Frequency, MailingKind, SubscriptionState
 from tests.web.conftest import Clock
 from tests.web.exhibit import Exhibit
@@ -240,3 +241,16 @@ def test_an_expired_link_offers_a_new_one(house: House, scene: Scene, visitor: V
 def test_a_forged_confirmation_is_no_page(looker: Visitor, token: str) -> None:
     assert looker.get(f"/c/{token}").status_code == 404
     assert looker.post(f"/c/{token}/again").headers["location"] == "/subscribe/sent"
+
+
+def test_too_many_forms_of_one_network_are_refused_for_an_hour_whoever_they_name(
+    house: House, scene: Scene, visitor: Visitor, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "PER_NETWORK", 2)
+    clock.now = clock.now.replace(minute=1)
+    before = requests_for_confirmation(house)
+    answers = [fill(visitor, clock, address=f"a{number}@example.org")[0] for number in range(4)]
+    assert answers == [303, 303, 429, 429]
+    assert requests_for_confirmation(house) - before == 2
+    clock.now += timedelta(hours=1)
+    assert fill(visitor, clock, address="later@example.org")[0] == 303

@@ -37,12 +37,12 @@ class Visitor:
         return LexborHTMLParser(answer.text)
 
     def press(self, path: str, action: str, **typed: Any) -> httpx.Response:
-        """Open a page and send the form that leads to `action` with its hidden fields, as a browser would."""
+        """Open a page and send the form that leads to `action` with its hidden and ticked fields."""
         page = LexborHTMLParser(self.get(path).text)
         forms = {str(form.attributes.get("action")).split("?")[0]: form for form in page.css("form")}
         assert action in forms
         fields: dict[str, Any] = {}
-        for field in forms[action].css("input[type=hidden]"):
+        for field in forms[action].css("input[type=hidden], input[type=checkbox][checked]"):
             fields.setdefault(str(field.attributes["name"]), []).append(field.attributes.get("value") or "")
         return self.post(str(forms[action].attributes["action"]), data={**fields, **typed})
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime, time
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -39,6 +40,18 @@ def moment_of(symposium: Symposium) -> Moment:
         zone=symposium.zone,
         later=symposium.later,
     )
+
+
+def is_day_over(symposium: Symposium, now: datetime) -> bool:
+    """True when the day, or the month or year of which no more is known, is past where the symposium is."""
+    if symposium.day is None:
+        return False
+    today = now.astimezone(ZoneInfo(symposium.zone or "UTC")).date()
+    if symposium.precision is Precision.YEAR:
+        return symposium.day.year < today.year
+    if symposium.precision is Precision.MONTH:
+        return (symposium.day.year, symposium.day.month) < (today.year, today.month)
+    return symposium.day < today
 
 
 def set_moment(session: Session, symposium: Symposium, moment: Moment, now: datetime) -> bool:

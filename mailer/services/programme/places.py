@@ -6,7 +6,7 @@ at once are counted one after the other and there is never one too many.
 
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from mailer.db.mailings import REACHED, Delivery, Mailing
@@ -14,6 +14,7 @@ from mailer.db.people import Subscriber
 from mailer.db.programme import Registration, Symposium
 from mailer.services.house import House
 from mailer.services.programme import reminders
+from mailer.services.programme.dates import is_day_over
 from mailer.services.programme.symposia import lock
 from mailer.services.sending.announce import Announcement, announce
 from mailer.services.sending.traits import TRAITS
@@ -42,8 +43,13 @@ def free(session: Session, symposium: Symposium) -> int | None:
 
 
 def has_begun(symposium: Symposium, now: datetime) -> bool:
-    """True once its start is past; a symposium without an hour has not begun as far as is known."""
-    return symposium.starts_at is not None and symposium.starts_at <= now
+    """True once its start is past; one without an hour may begin until its day is over."""
+    return is_day_over(symposium, now) if symposium.starts_at is None else symposium.starts_at <= now
+
+
+def takes(session: Session, symposium: Symposium) -> bool:
+    """True while whoever comes gets a place, or may wait for one."""
+    return symposium.waiting_list or free(session, symposium) != 0
 
 
 def seat(
@@ -60,11 +66,11 @@ def seat(
     `mail`: the attendee is told of it. Who comes back after a withdrawal raises their calendar's number.
     """
     move_up(session, house, symposium, now)
-    room = free(session, symposium)
-    if room == 0 and not symposium.waiting_list:
+    if not takes(session, symposium):
         return False
+    room = free(session, symposium)
     if registration.sequence_bump:
-        registration.sequence_bump += 1
+        registration.sequence_bump += 1  # even again: they are here
     if room == 0:
         registration.state, registration.registered_at = RegistrationState.WAITING, now
         session.flush()
@@ -110,13 +116,24 @@ def give_back(
     before = registration.state
     if before is RegistrationState.WITHDRAWN:
         return
+    if not has_left(registration):
+        registration.sequence_bump += 1
     registration.state, registration.registered_at = RegistrationState.WITHDRAWN, now
-    registration.sequence_bump += 1
     session.flush()
     if mail and before is not RegistrationState.PENDING:
         facts: dict[str, object] = {"invited": _was_invited(session, registration)}
         _tell(session, house, registration, MailingKind.WITHDRAWAL, "withdrawal", now, facts)
     move_up(session, house, symposium, now)
+
+
+def has_left(registration: Registration) -> bool:
+    """True for who withdrew and has not come back since, whatever a form has asked for in their name.
+
+    A form makes a withdrawn registration pending; that it was withdrawn still shows in its odd number.
+    """
+    if registration.state is RegistrationState.PENDING:
+        return registration.sequence_bump % 2 == 1
+    return registration.state is RegistrationState.WITHDRAWN
 
 
 def _was_invited(session: Session, registration: Registration) -> bool:
@@ -137,6 +154,22 @@ def _was_invited(session: Session, registration: Registration) -> bool:
     )
 
 
+def _whose_turn_comes(symposium: Symposium) -> tuple[ColumnElement[bool], ...]:
+    return (
+        Registration.symposium_id == symposium.id,
+        Registration.state == RegistrationState.WAITING,
+        Subscriber.suppressed.is_(None),
+    )
+
+
+def queue(session: Session, symposium: Symposium) -> int:
+    """How many wait whose turn would come: those who can be told."""
+    waiting = select(func.count(Registration.id)).join(
+        Subscriber, Subscriber.id == Registration.subscriber_id
+    )
+    return session.scalar(waiting.where(*_whose_turn_comes(symposium))) or 0
+
+
 def move_up(session: Session, house: House, symposium: Symposium, now: datetime) -> int:
     """Give free places to those who wait, the longest waiting first; returns how many. None after the start.
 
@@ -150,11 +183,7 @@ def move_up(session: Session, house: House, symposium: Symposium, now: datetime)
     next_ones = session.scalars(
         select(Registration)
         .join(Subscriber, Subscriber.id == Registration.subscriber_id)
-        .where(
-            Registration.symposium_id == symposium.id,
-            Registration.state == RegistrationState.WAITING,
-            Subscriber.suppressed.is_(None),
-        )
+        .where(*_whose_turn_comes(symposium))
         .order_by(Registration.registered_at, Registration.id)
         .limit(room)
     ).all()

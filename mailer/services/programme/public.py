@@ -7,13 +7,13 @@ as any other. Nothing about a person is read, and nothing is changed.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session, selectinload
 
 from mailer.db.embargoes import Embargo, is_public
 from mailer.db.programme import Statement, StatementText, Symposium, SymposiumDate
+from mailer.services.programme.dates import is_day_over
 from mailer.services.programme.notes import Changes, Note, changes_of, notes
 from mailer.services.sending.gate import OPEN_BY_NOW, EmbargoGate
 from mailer.services.sending.invitation import has_day
@@ -273,14 +273,7 @@ def _date(one: SymposiumDate) -> EarlierDate:
 def _is_over(found: Symposium, now: datetime) -> bool:
     if found.starts_at is not None:
         return found.starts_at + timedelta(minutes=found.minutes) <= now
-    if found.day is None:
-        return False
-    today = now.astimezone(ZoneInfo(found.zone or "UTC")).date()
-    if found.precision is Precision.YEAR:
-        return found.day.year < today.year
-    if found.precision is Precision.MONTH:
-        return (found.day.year, found.day.month) < (today.year, today.month)
-    return found.day < today
+    return is_day_over(found, now)
 
 
 def _order(page: SymposiumPage) -> tuple[date, int, str, str]:

@@ -119,6 +119,11 @@ def registration_of(
     return found
 
 
+def zone_of(registration: Registration, person: Subscriber) -> str | None:
+    """The zone they chose for this symposium, else their own; one they took back is none."""
+    return (person.zone if registration.zone is None else registration.zone) or None
+
+
 def remember_choices(registration: Registration, attendee: Attendee) -> None:
     """Note language and zone for this symposium, where they chose any."""
     if attendee.languages:

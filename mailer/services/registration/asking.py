@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import chain
 
 from sqlalchemy.orm import Session
 
 from mailer.db.programme import Symposium
+from mailer.ingest.people import COLUMNS, REASON
 from mailer.services import audit
 from mailer.services.programme.symposia import SymposiumRefusal, lock
 from mailer.services.registration.questions import (
@@ -17,11 +19,18 @@ from mailer.services.registration.questions import (
 )
 from mailer.vocabulary import FieldSource
 
+# Columns of a list of sign-ups, which also has one for each question.
+TAKEN = frozenset(chain.from_iterable(COLUMNS.values())) | {"access", "attended", REASON}
+
 
 def put_question(
     session: Session, symposium: Symposium, question: Question, *, actor: str, now: datetime
 ) -> bool:
     """Add a question to the form, or give one with the same key new words; True when it is new."""
+    if question.key in TAKEN:
+        raise SymposiumRefusal(
+            f'"{question.key}" is a column of lists of sign-ups already. Call the question by another word.'
+        )
     lock(session, symposium)
     others = [one for one in read_questions(symposium.form_fields) if one.key != question.key]
     is_new = len(others) == len(symposium.form_fields)

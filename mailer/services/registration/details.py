@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from mailer.db.programme import Registration, Symposium
 from mailer.db.seal import DETAILS
 from mailer.services.house import House
+from mailer.services.registration.questions import plain
 from mailer.vocabulary import RegistrationState
 
 KEPT_DAYS = 30  # after the symposium; the form says so
@@ -35,11 +36,16 @@ class Details:
 
 
 def keep(house: House, registration: Registration, details: Details) -> None:
-    """Seal the details onto the registration, which has its id already; nothing told is nothing kept."""
+    """Seal the details onto the registration, which has its id already; nothing told is nothing kept.
+
+    Signs that nobody sees are left out.
+    """
     if not details:
         registration.details = None
         return
-    told = {"name": details.name, "access": details.access, "answers": dict(details.answers)}
+    answers = {key: plain(answer) for key, answer in details.answers.items()}
+    name, access = plain(details.name or "") or None, plain(details.access or "") or None
+    told = {"name": name, "access": access, "answers": answers}
     registration.details = house.vault.seal(DETAILS, registration.id, json.dumps(told, ensure_ascii=False))
 
 

@@ -17,6 +17,7 @@ from mailer.services.house import House
 
 PER_NETWORK = 60  # forms an hour: a school or an office behind one address stays below it
 IN_ALL = 1_000  # the overall breaker: more than a small organisation's busiest hour
+PER_TOOL = 600  # sign-ups an hour by one API token: a list of thousands is imported by staff
 KEPT_HOURS = 48
 _PREFIX = {4: 24, 6: 48}
 
@@ -24,8 +25,18 @@ _PREFIX = {4: 24, 6: 48}
 def allowed(session: Session, house: House, client: str | None, now: datetime) -> bool:
     """Count one form; False when its network, or all together, have sent too many in this hour."""
     hour = int(now.timestamp()) // 3_600
+    # A network beyond its own limit does not count for all, or one robot could shut the form for everybody.
     within = _count(session, house, network_of(client), hour) <= PER_NETWORK
-    return (_count(session, house, "all", hour) <= IN_ALL) and within
+    return within and _count(session, house, "all", hour) <= IN_ALL
+
+
+def allowed_tool(session: Session, house: House, token_id: int, now: datetime) -> bool:
+    """Count one sign-up by another tool; False when it has sent too many in this hour.
+
+    Its form may be open to robots, and a sign-up can cause a mail.
+    """
+    hour = int(now.timestamp()) // 3_600
+    return _count(session, house, f"token:{token_id}", hour) <= PER_TOOL
 
 
 def _count(session: Session, house: House, bucket: str, hour: int) -> int:

@@ -28,6 +28,7 @@ class Board:
 
     dates: tuple[Date, ...]
     series: str | None = None
+    series_key: str | None = None
     text: str = ""
 
     @property
@@ -64,7 +65,9 @@ def of_series(session: Session, key: str, now: datetime) -> Board | None:
     wanted = select(Symposium).where(Symposium.series_id == series.id, Symposium.state.in_(PUBLIC_STATES))
     found = session.scalars(wanted.options(selectinload(Symposium.dates))).unique().all()
     dates = sorted((_date(session, one, now) for one in found), key=_order)
-    return Board(dates=tuple(dates), series=series.name, text=series.text) if dates else None
+    if not dates:
+        return None
+    return Board(dates=tuple(dates), series=series.name, series_key=series.key, text=series.text)
 
 
 def _date(session: Session, found: Symposium, now: datetime) -> Date:

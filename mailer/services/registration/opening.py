@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.orm import Session
 
 from mailer.db.programme import Symposium
-from mailer.services.programme import places, public
+from mailer.services.programme import places
 from mailer.services.programme.public import EarlierDate
 from mailer.services.registration.questions import Question, read_questions
 from mailer.vocabulary import Precision, SymposiumState
@@ -51,7 +51,7 @@ def offer_of(session: Session, symposium: Symposium, now: datetime) -> Offer:
     """What can be had just now. Only the registration itself, under its lock, decides."""
     free = places.free(session, symposium)
     return Offer(
-        opening=_opening(session, symposium, free, now),
+        opening=_opening(symposium, free, now),
         capacity=symposium.capacity,
         free=free,
         opens=_moment(symposium, symposium.registration_opens_at),
@@ -63,13 +63,18 @@ def offer_of(session: Session, symposium: Symposium, now: datetime) -> Offer:
 
 def is_open(session: Session, symposium: Symposium, now: datetime) -> bool:
     """True when the form takes people in, if only onto the waiting list."""
-    return _opening(session, symposium, places.free(session, symposium), now) in TAKEN_IN
+    return opening_of(session, symposium, now) in TAKEN_IN
 
 
-def _opening(session: Session, symposium: Symposium, free: int | None, now: datetime) -> Opening:
+def opening_of(session: Session, symposium: Symposium, now: datetime) -> Opening:
+    """Where registration by the page stands."""
+    return _opening(symposium, places.free(session, symposium), now)
+
+
+def _opening(symposium: Symposium, free: int | None, now: datetime) -> Opening:
     if symposium.state is not SymposiumState.ANNOUNCED:
         return Opening.CALLED_OFF
-    if places.has_begun(symposium, now) or public.page_of(symposium, now).over:
+    if places.has_begun(symposium, now):
         return Opening.BEGUN
     if symposium.register_url:
         return Opening.ELSEWHERE

@@ -126,7 +126,9 @@ def _answers(data: Mapping[str, Any]) -> Mapping[str, str]:
     found = data.get("answers") or {}
     if not isinstance(found, dict) or not all(isinstance(one, str | bool) for one in found.values()):
         raise invalid('Write an object of texts, or true and false: {"diet": "none"}.', "answers")
-    return {
-        str(key): ("yes" if value else "no") if isinstance(value, bool) else value
-        for key, value in found.items()
+    answers = {
+        key: ("yes" if value else "no") if isinstance(value, bool) else value for key, value in found.items()
     }
+    if any(text_problem(text) for pair in answers.items() for text in pair):
+        raise invalid("An answer is too long or holds control characters.", "answers")
+    return answers

@@ -21,6 +21,8 @@ LONGEST_LABEL = 200  # characters
 LONGEST_ANSWER = 1_000
 YES, NO = "yes", "no"
 FALLBACK_LANGUAGE = "en"
+# Signs without a look of their own; most of them turn the writing round them about.
+_UNSEEN = dict.fromkeys((0x200B, 0xFEFF, *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
 _KEY = re.compile(r"[a-z][a-z0-9_]{0,30}")
 _UNPRINTABLE = frozenset(("Cc", "Co", "Cs", "Zl", "Zp"))
 _LINE_ENDS = re.compile(r"\r\n?")
@@ -148,11 +150,17 @@ def _problem(question: Question, answer: str) -> AnswerProblem | None:
     return None if answer in offered else AnswerProblem.NOT_OFFERED
 
 
+def plain(text: str) -> str:
+    """A text that somebody typed, as it is kept: without signs that nobody sees and that reorder others."""
+    return _LINE_ENDS.sub("\n", text).translate(_UNSEEN).strip()
+
+
 def text_problem(text: str) -> AnswerProblem | None:
     """What keeps a free text from being taken: its length, or signs that are no letters."""
-    if len(text) > LONGEST_ANSWER:
+    told = _LINE_ENDS.sub("\n", text)  # browsers send two signs for one
+    if len(told) > LONGEST_ANSWER:
         return AnswerProblem.TOO_LONG
-    return AnswerProblem.CONTROL_CHARACTERS if _is_unprintable(text, lines=True) else None
+    return AnswerProblem.CONTROL_CHARACTERS if _is_unprintable(told, lines=True) else None
 
 
 def _is_unprintable(text: str, *, lines: bool) -> bool:

@@ -7,7 +7,7 @@ the same for every address; what is true goes to the address alone, and not ofte
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime
 from enum import StrEnum
 
 from sqlalchemy import func, select
@@ -30,14 +30,14 @@ from mailer.services.programme.register import (
     remember_choices,
 )
 from mailer.services.programme.symposia import lock
-from mailer.services.registration import details, opening, self_service
+from mailer.services.registration import details, opening, seldom, self_service
 from mailer.services.registration.details import Details
+from mailer.services.registration.opening import TAKEN_IN, Opening
+from mailer.services.registration.questions import Question, read_questions
 from mailer.services.sending.announce import Announcement, announce
 from mailer.vocabulary import MailingKind, RegistrationState
 
 LINK_HOURS = 72
-PAUSE = timedelta(hours=24)  # between two requests that nobody answers
-MOST_REQUESTS = 3  # that nobody answers, to one address: whoever does answer may be asked anew
 LONGEST_NAME = 200  # characters
 MOST_DATES = 60  # symposia one form may name
 
@@ -67,16 +67,21 @@ class Asked:
     symposium: SymposiumPage
     state: RegistrationState
     token: str  # opens the attendee's own page of it
-    open: bool
+    opening: Opening
+
+    @property
+    def open(self) -> bool:
+        return self.opening in TAKEN_IN
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What the page behind a request's link shows. `name` is what the form said, for the owner to see."""
+    """What the page behind a request's link shows. `told` is what the form said, for the owner to see."""
 
     link: Link
     asked: tuple[Asked, ...] = ()
-    name: str | None = field(default=None, repr=False)
+    told: Details = field(default_factory=Details, repr=False)
+    questions: tuple[Question, ...] = ()
     languages: tuple[str, ...] = ()
 
 
@@ -84,9 +89,10 @@ def ask(session: Session, house: House, wish: Wish, now: datetime) -> None:
     """Note the wish and send one request for all of it, within the limits. Says nothing of the address.
 
     What is held already stays as it is: a stranger changes nobody's registration. Its owner, who may
-    have lost the mail, gets their confirmation once more, within the limits of asking for it oneself.
+    have lost the mail, gets their confirmation once more, as seldom as a request.
     """
     person = person_of(session, house, wish.attendee, now)
+    seldom.hold(session, person)
     pending: list[Registration] = []
     held: list[Registration] = []
     for symposium in _in_order(session, wish.symposia):
@@ -104,8 +110,8 @@ def ask(session: Session, house: House, wish: Wish, now: datetime) -> None:
     session.flush()
     if pending:
         _request(session, house, person, pending, now)
-    elif held:
-        self_service.send_again(session, house, held[0], now, most=1)
+    elif held and seldom.may_write(session, person, Mailing.key.like("registration:%:asked:%"), now):
+        self_service.copy(session, house, held[0], "asked", now)
 
 
 def _in_order(session: Session, ids: Sequence[int]) -> list[Symposium]:
@@ -117,19 +123,11 @@ def _in_order(session: Session, ids: Sequence[int]) -> list[Symposium]:
 def _request(
     session: Session, house: House, person: Subscriber, pending: Sequence[Registration], now: datetime
 ) -> None:
-    theirs = select(Registration.id).where(Registration.subscriber_id == person.id)
-    requests = (Mailing.registration_id.in_(theirs)) & (Mailing.kind == MailingKind.REGISTRATION_REQUEST)
-    answered = session.scalar(
-        select(func.max(Registration.confirmed_at)).where(Registration.subscriber_id == person.id)
-    )
-    unanswered = requests if answered is None else requests & (Mailing.created_at > answered)
-    count, newest = session.execute(
-        select(func.count(), func.max(Mailing.created_at)).where(unanswered)
-    ).one()
-    if count >= MOST_REQUESTS or (newest is not None and now - newest < PAUSE):
+    is_request = Mailing.kind == MailingKind.REGISTRATION_REQUEST
+    if not seldom.may_write(session, person, is_request, now):
         return
     first, *others = pending
-    number = session.scalar(select(func.count()).where(requests, Mailing.registration_id == first.id)) or 0
+    number = session.scalar(select(func.count()).where(is_request, Mailing.registration_id == first.id)) or 0
     announcement = Announcement(
         key=f"registration:{first.id}:request:{number + 1}",
         kind=MailingKind.REGISTRATION_REQUEST,
@@ -149,15 +147,15 @@ def look(session: Session, house: House, token: str, now: datetime) -> Request:
     languages = tuple(found.languages or person.languages)
     if found.state is not RegistrationState.PENDING:
         done = [found] if found.confirmed_at is None else _confirmed_with(session, found)
-        asked = tuple(_asked(session, house, one, now) for one in done)
-        return Request(link=Link.DONE, asked=asked, languages=languages)
+        return Request(link=Link.DONE, asked=_asked(session, house, done, now), languages=languages)
     if age > LINK_HOURS:
         return Request(link=Link.EXPIRED, languages=languages)
-    pending = _pending(session, found.subscriber_id)
+    pending = _pending(session, found, now)
     return Request(
         link=Link.OPEN,
-        asked=tuple(_asked(session, house, one, now) for one in pending),
-        name=details.read(house, found).name,
+        asked=_asked(session, house, pending, now),
+        told=_told(house, pending),
+        questions=_questions(pending),
         languages=languages,
     )
 
@@ -175,11 +173,14 @@ def confirm(session: Session, house: House, token: str, slugs: Collection[str], 
         return Link.DONE
     if age > LINK_HOURS:
         return Link.EXPIRED
+    chosen = [one for one in _pending(session, found, now) if one.symposium.slug in slugs]
+    if not chosen:
+        return Link.OPEN
     person = session.get_one(Subscriber, found.subscriber_id)
+    seldom.hold(session, person)
     people.lift(session, house, person)
-    for registration in _pending(session, person.id):
-        if registration.symposium.slug in slugs:
-            _take_place(session, house, person, registration, now)
+    for registration in chosen:
+        _take_place(session, house, person, registration, now)
     return Link.DONE
 
 
@@ -203,11 +204,12 @@ def ask_again(session: Session, house: House, token: str, now: datetime) -> None
     found, _ = _find(session, house, token, now)
     if found is None or found.state is not RegistrationState.PENDING:
         return
-    open_ = [
-        one for one in _pending(session, found.subscriber_id) if opening.is_open(session, one.symposium, now)
-    ]
+    person = session.get_one(Subscriber, found.subscriber_id)
+    seldom.hold(session, person)
+    open_ = [one for one in _pending(session, found, now) if opening.is_open(session, one.symposium, now)]
     if open_:
-        _request(session, house, session.get_one(Subscriber, found.subscriber_id), open_, now)
+        open_.sort(key=lambda one: one.id != found.id)  # the new link is about the same one
+        _request(session, house, person, open_, now)
 
 
 def _find(session: Session, house: House, token: str, now: datetime) -> tuple[Registration | None, int]:
@@ -218,13 +220,37 @@ def _find(session: Session, house: House, token: str, now: datetime) -> tuple[Re
     return session.get(Registration, numbers[0]), int(now.timestamp()) // 3_600 - numbers[1]
 
 
-def _pending(session: Session, subscriber_id: int) -> list[Registration]:
+def _pending(session: Session, found: Registration, now: datetime) -> list[Registration]:
+    """What a link's registration was asked for with, or lately: of an old form nobody thinks any more."""
+    lately = Registration.registered_at > now - details.UNCONFIRMED
     statement = (
         select(Registration)
-        .where(Registration.subscriber_id == subscriber_id, Registration.state == RegistrationState.PENDING)
+        .where(
+            Registration.subscriber_id == found.subscriber_id,
+            Registration.state == RegistrationState.PENDING,
+            lately | (Registration.id == found.id),
+        )
         .order_by(Registration.symposium_id)
     )
     return list(session.scalars(statement))
+
+
+def _told(house: House, pending: Sequence[Registration]) -> Details:
+    """What the forms said, each thing once."""
+    told = [details.read(house, one) for one in pending]
+    answers = {key: answer for one in told for key, answer in one.answers.items()}
+    return Details(
+        name=next((one.name for one in told if one.name), None),
+        access=next((one.access for one in told if one.access), None),
+        answers=answers,
+    )
+
+
+def _questions(pending: Sequence[Registration]) -> tuple[Question, ...]:
+    found = {
+        question.key: question for one in pending for question in read_questions(one.symposium.form_fields)
+    }
+    return tuple(found.values())
 
 
 def _confirmed_with(session: Session, found: Registration) -> list[Registration]:
@@ -240,11 +266,19 @@ def _confirmed_with(session: Session, found: Registration) -> list[Registration]
     return list(session.scalars(statement))
 
 
-def _asked(session: Session, house: House, registration: Registration, now: datetime) -> Asked:
+def _asked(
+    session: Session, house: House, registrations: Sequence[Registration], now: datetime
+) -> tuple[Asked, ...]:
+    """Those registrations as a page shows them, by their day."""
+    in_order = sorted(registrations, key=lambda one: (one.symposium.day or date.max, one.symposium_id))
+    return tuple(_asked_for(session, house, one, now) for one in in_order)
+
+
+def _asked_for(session: Session, house: House, registration: Registration, now: datetime) -> Asked:
     symposium = registration.symposium
     return Asked(
         symposium=public.page_of(symposium, now),
         state=registration.state,
         token=house.registration_url(registration.id).rsplit("/", 1)[1],
-        open=opening.is_open(session, symposium, now),
+        opening=opening.opening_of(session, symposium, now),
     )

@@ -7,7 +7,7 @@ nothing; once the symposium is over nothing can be changed any more.
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from mailer.db.mailings import Mailing
@@ -19,6 +19,7 @@ from mailer.messages.when import is_zone
 from mailer.services.house import House
 from mailer.services.programme import places, public
 from mailer.services.programme.public import SymposiumPage
+from mailer.services.programme.register import zone_of
 from mailer.services.programme.symposia import lock
 from mailer.services.registration import details
 from mailer.services.registration.details import Details
@@ -59,7 +60,7 @@ def look(session: Session, house: House, token: str, now: datetime) -> Own | Non
         symposium=public.page_of(registration.symposium, now),
         state=registration.state,
         languages=tuple(registration.languages or person.languages),
-        zone=registration.zone or person.zone,
+        zone=zone_of(registration, person),
         changeable=_is_changeable(registration, now),
         told=details.read(house, registration),
         questions=read_questions(registration.symposium.form_fields),
@@ -89,15 +90,18 @@ def cancel(session: Session, house: House, token: str, now: datetime) -> bool:
 
 
 def change(session: Session, house: House, token: str, *, language: str, zone: str, now: datetime) -> bool:
-    """Save language and zone for this symposium's mails. What is unknown leaves the old choice."""
+    """Save language and zone for this symposium's mails; an empty zone is none, an unknown one no change.
+
+    Reminders that wait are timed anew, since they keep off the night of the zone.
+    """
     registration = _find(session, house, token)
     if registration is None or not _is_changeable(registration, now):
         return False
+    person = session.get_one(Subscriber, registration.subscriber_id)
     if language in LANGUAGES:
-        person = session.get_one(Subscriber, registration.subscriber_id)
         wished = registration.languages or person.languages
         registration.languages = [language, *(one for one in wished if one != language)]
-    if zone and is_zone(zone) and zone != registration.zone:
+    if (not zone or is_zone(zone)) and zone != (zone_of(registration, person) or ""):
         registration.zone = zone
         replan.registration_changed(session, registration)
     return True
@@ -118,31 +122,50 @@ def send_again(
     now: datetime,
     *,
     joining: bool = False,
-    most: int = MOST_AGAIN,
 ) -> bool:
-    """Send an attendee what they were told of their place once more; False beyond `most` in a day.
+    """Send an attendee what they were told of their place once more; False beyond a few in a day.
 
     `joining`: with the way into the room also when the start is far, because the old one was shut.
+    """
+    lately = session.scalar(
+        select(func.count()).where(_copies(registration, "again"), Mailing.created_at > now - AGAIN)
+    )
+    if (lately or 0) >= MOST_AGAIN and not joining:
+        return False
+    return copy(session, house, registration, "again", now, {"joining": True} if joining else {})
+
+
+def copy(
+    session: Session,
+    house: House,
+    registration: Registration,
+    word: str,
+    now: datetime,
+    facts: dict[str, object] | None = None,
+) -> bool:
+    """Mail what an attendee was told of their place; `word` says by which door it was asked for.
+
+    How often is for the door to decide. False for who has neither a place nor a wait.
     """
     kind = KIND_OF_COPY.get(registration.state)
     if kind is None:
         return False
-    copies = (Mailing.registration_id == registration.id) & Mailing.key.like(
-        f"registration:{registration.id}:again:%"
-    )
-    number = session.scalar(select(func.count()).where(copies)) or 0
-    lately = session.scalar(select(func.count()).where(copies, Mailing.created_at > now - AGAIN)) or 0
-    if lately >= most and not joining:
-        return False
+    number = session.scalar(select(func.count()).where(_copies(registration, word))) or 0
     announcement = Announcement(
-        key=f"registration:{registration.id}:again:{number + 1}",
+        key=f"registration:{registration.id}:{word}:{number + 1}",
         kind=kind,
         symposium_id=registration.symposium_id,
         registration_id=registration.id,
-        facts={"joining": True} if joining else {},
+        facts=facts or {},
     )
     announce(session, house, announcement, now)
     return True
+
+
+def _copies(registration: Registration, word: str) -> ColumnElement[bool]:
+    return (Mailing.registration_id == registration.id) & Mailing.key.like(
+        f"registration:{registration.id}:{word}:%"
+    )
 
 
 def _find(session: Session, house: House, token: str) -> Registration | None:

@@ -35,11 +35,15 @@ from mailer.vocabulary import RegistrationState, SymposiumState
 
 @dataclass(frozen=True, kw_only=True)
 class Taken:
-    """What came of a sign-up. `repeated`: it was taken before, and nothing happened now."""
+    """What came of a sign-up. `repeated`: it was taken before, and nothing happened now.
+
+    `known`: nothing happened either, because this address has a registration by another door.
+    """
 
     registration_id: int | None
     state: RegistrationState | None
-    repeated: bool
+    repeated: bool = False
+    known: bool = False
 
 
 def take(session: Session, house: House, bearer: Bearer, payload: Payload, now: datetime) -> Taken:
@@ -65,9 +69,9 @@ def take(session: Session, house: House, bearer: Bearer, payload: Payload, now: 
     if symposium is None:
         sentence = "No announced symposium has this slug: the last part of its page's address."
         raise SignUpRefusal(Refused.UNKNOWN_SYMPOSIUM, sentence, "symposium")
-    registration_id, state = _register(session, house, symposium, payload, now)
-    session.get_one(SignUp, new).registration_id = registration_id
-    return Taken(registration_id=registration_id, state=state, repeated=False)
+    taken = _register(session, house, symposium, payload, now)
+    session.get_one(SignUp, new).registration_id = taken.registration_id
+    return taken
 
 
 def _repeated(session: Session, house: House, bearer: Bearer, payload: Payload, content: bytes) -> Taken:
@@ -91,9 +95,7 @@ def _repeated(session: Session, house: House, bearer: Bearer, payload: Payload, 
     )
 
 
-def _register(
-    session: Session, house: House, symposium: Symposium, payload: Payload, now: datetime
-) -> tuple[int, RegistrationState]:
+def _register(session: Session, house: House, symposium: Symposium, payload: Payload, now: datetime) -> Taken:
     lock(session, symposium)
     try:
         refuse_unless_open(symposium, now)
@@ -107,8 +109,8 @@ def _register(
     person = person_of(session, house, payload.attendee, now)
     registration = registration_of(session, symposium, person, now)
     if registration.state in HELD:
-        return registration.id, registration.state
-    if registration.state is RegistrationState.WITHDRAWN:
+        return Taken(registration_id=registration.id, state=registration.state, known=True)
+    if places.has_left(registration):
         sentence = "This person withdrew from the symposium here. Only they can come back, by its own page."
         raise SignUpRefusal(Refused.WITHDRAWN, sentence)
     remember_choices(registration, payload.attendee)
@@ -117,7 +119,7 @@ def _register(
     details.keep(house, registration, told)
     if not places.seat(session, house, symposium, registration, now, mail=payload.send_confirmation):
         raise SignUpRefusal(Refused.FULL, "All places are taken and there is no waiting list.", "symposium")
-    return registration.id, registration.state
+    return Taken(registration_id=registration.id, state=registration.state)
 
 
 def _content_hash(house: House, payload: Payload) -> bytes:

@@ -193,8 +193,9 @@ class Mail:
                 house.message_keys, original.message_key, original.delivery_id, house.sending_domain
             )
         if frame.symposium is not None:
-            zone = (registration.zone if registration else None) or candidate.zone
-            values |= local_time(frame.symposium, zone, frame.language)
+            chosen = registration.zone if registration is not None else None
+            zone = candidate.zone if chosen is None else chosen
+            values |= local_time(frame.symposium, zone or None, frame.language)
         return values
 
     def _calendar(self, address: str) -> Calendar | None:

@@ -166,10 +166,11 @@ def _symposium_mail(
 def _asked_for(session: Session, mailing: Mailing, first: Symposium, language: str) -> tuple[AskedFor, ...]:
     """All the symposia that were asked for at once; the mailing itself belongs to the first."""
     more = mailing.facts.get("more", [])
-    rows = session.scalars(select(Symposium).where(Symposium.id.in_(more)).order_by(Symposium.starts_at))
+    rows = session.scalars(select(Symposium).where(Symposium.id.in_(more))).unique()
+    in_order = sorted((first, *rows), key=lambda one: (one.day or date.max, one.id))
     return tuple(
         AskedFor(title=one.title, when=_in_words(one.precision, one, language), language=one.language)
-        for one in (first, *rows.unique())
+        for one in in_order
     )
 
 
@@ -225,6 +226,7 @@ def symposium_facts(house: House, symposium: Symposium, language: str) -> Sympos
         language=symposium.language,
         series=symposium.series.name if symposium.series else None,
         where=symposium.place,
+        online=bool(symposium.online),
         end_assumed=exact and symposium.end_source is EndSource.ASSUMED,
     )
 

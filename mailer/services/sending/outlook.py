@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from mailer.db.audience import Slot, Turn
+from mailer.db.audience import READER_ZONE, Slot, Turn
 from mailer.db.people import Subscriber
 from mailer.db.programme import Registration, ReminderRule, Symposium
 from mailer.messages import due
@@ -106,16 +106,15 @@ def words_of(rule: ReminderRule) -> due.Rule:
 
 def zones_of(session: Session, symposium: Symposium, registration_id: int | None = None) -> list[str]:
     """The zones that attendees, or one of them, have told."""
-    zone = func.coalesce(Registration.zone, Subscriber.zone)
     whose = (
         Registration.symposium_id == symposium.id
         if registration_id is None
         else Registration.id == registration_id
     )
     found = session.scalars(
-        select(zone)
+        select(READER_ZONE)
         .join(Subscriber, Subscriber.id == Registration.subscriber_id)
-        .where(whose, zone.is_not(None))
+        .where(whose, READER_ZONE.is_not(None))
         .distinct()
     )
     return sorted(found)

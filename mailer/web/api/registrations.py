@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from mailer.services.registration import api_tokens, payload, sign_up
+from mailer.services.registration import api_tokens, limits, payload, sign_up
 from mailer.services.registration.api_tokens import Scope
 from mailer.services.registration.payload import Refused, SignUpRefusal
 from mailer.services.registration.sign_up import Taken
@@ -48,10 +48,21 @@ def _register(visit: Visit, authorization: str, body: bytes) -> Response:
     try:
         sent = payload.read_payload(_document(body))
         with visit.house.database.write() as session:
+            allowed = limits.allowed_tool(session, visit.house, bearer.id, visit.now)
+        if not allowed:
+            return _too_many()
+        with visit.house.database.write() as session:
             taken = sign_up.take(session, visit.house, bearer, sent, visit.now)
     except SignUpRefusal as refused:
         return refusal(STATUS_OF[refused.why], refused.why.value, refused.sentence, refused.at)
     return _answer(taken)
+
+
+def _too_many() -> Response:
+    sentence = f"This token hands in at most {limits.PER_TOOL} sign-ups an hour. Send the rest an hour later."
+    answer = refusal(429, "too_many", sentence)
+    answer.headers["Retry-After"] = "3600"
+    return answer
 
 
 def _document(body: bytes) -> Any:
@@ -66,5 +77,7 @@ def _answer(taken: Taken) -> Response:
         "registration": taken.registration_id,
         "state": taken.state.value if taken.state else "erased",
         "repeated": taken.repeated,
+        "known": taken.known,
     }
-    return JSONResponse(told, status_code=200 if taken.repeated else 201, headers=NO_STORE)
+    status = 200 if taken.repeated or taken.known else 201
+    return JSONResponse(told, status_code=status, headers=NO_STORE)

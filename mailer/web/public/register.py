@@ -11,9 +11,11 @@ from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from mailer.services.programme import calendars
 from mailer.services.registration import limits, offers, request
 from mailer.services.registration.offers import Board
 from mailer.web import nonce, zones
+from mailer.web.public.calendars import FeedLink, feed_link
 from mailer.web.public.registration_form import MOST_FIELDS, Filled, Found, Problem, problems, read_form, wish
 from mailer.web.public.subscribe import EVEN_SECONDS
 from mailer.web.routes import form, page
@@ -105,9 +107,17 @@ def _form(visit: Visit, board: Board, filled: Filled, found: tuple[Found, ...] =
         status=422 if found else 200,
         private=bool(found),
         board=board,
+        feed=_feed(visit, board),
         filled=filled,
         problems=found,
         fields={one.field: one.problem.value for one in reversed(found)},
         zones=zones.groups(visit.language, filled.zone or None),
         shown=nonce.make(visit.house.tokens, nonce.Form.REGISTER, visit.now),
     )
+
+
+def _feed(visit: Visit, board: Board) -> FeedLink | None:
+    """The calendar of a series, to subscribe to."""
+    if board.series is None or board.series_key is None:
+        return None
+    return feed_link(visit, calendars.offer_of_series(board.series_key, board.series))

@@ -7,8 +7,9 @@ from enum import StrEnum
 from typing import Annotated
 
 from email_validator import EmailNotValidError, validate_email
-from fastapi import APIRouter, Form
+from fastapi import APIRouter, Form, Request
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from mailer.addresses import AddressError, wire_address
@@ -16,6 +17,7 @@ from mailer.messages.catalogues import LANGUAGES
 from mailer.services.audience import people
 from mailer.services.audience.people import TopicName
 from mailer.services.audience.subscribe import LINK_HOURS, Wish, ask
+from mailer.services.registration import limits
 from mailer.vocabulary import ConsentSource, Frequency
 from mailer.web import nonce
 from mailer.web.public import often as frequencies
@@ -55,6 +57,7 @@ def show_form(visit: Visiting, topic: str = "") -> Response:
 
 @form(router, "/subscribe")
 async def take_form(
+    request: Request,
     visit: Visiting,
     topics: Annotated[list[str], Form(default_factory=list)],
     often: Annotated[list[str], Form(default_factory=list)],
@@ -71,14 +74,15 @@ async def take_form(
         often=frequencies.read(often),
         language=language if language in LANGUAGES else visit.language,
     )
+    client = request.client.host if request.client else None
     # Whether the address is known shows in how long the database is busy; the answer takes as long for all.
     answer, _ = await asyncio.gather(
-        run_in_threadpool(_take, visit, filled, shown), asyncio.sleep(EVEN_SECONDS)
+        run_in_threadpool(_take, visit, filled, shown, client), asyncio.sleep(EVEN_SECONDS)
     )
     return answer
 
 
-def _take(visit: Visit, sent: Filled, shown: str) -> Response:
+def _take(visit: Visit, sent: Filled, shown: str, client: str | None) -> Response:
     offered = _topics(visit)
     filled = replace(sent, topics=tuple(one.key for one in offered if one.key in sent.topics))
     problems = tuple(_problems(visit, filled, shown))
@@ -90,6 +94,10 @@ def _take(visit: Visit, sent: Filled, shown: str) -> Response:
         languages=(filled.language,),
         frequencies=filled.often,
     )
+    with visit.house.database.write() as session:
+        allowed = limits.allowed(session, visit.house, client, visit.now)
+    if not allowed:
+        raise HTTPException(429, headers={"Retry-After": "3600"})
     with visit.house.database.write() as session:
         ask(session, visit.house, wish, ConsentSource.FORM, visit.now)
     return visit.go("/subscribe/sent")
