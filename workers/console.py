@@ -43,6 +43,7 @@ app = typer.Typer(
 )
 app.command("ingest")(ingest.ingest)
 embargoes.statement.command("add")(entering.add_statement)
+embargoes.statement.command("edit")(entering.edit_statement)
 symposia.symposium.command("add")(entering.add_symposium)
 app.command("migrate")(database.migrate)
 app.command("health")(database.health)

@@ -42,18 +42,26 @@ LONGEST_EXPIRY = 4 * 24 * 60  # minutes
 def ask_for_review(which: Which) -> None:
     """Put a draft before the staff; another of them approves it."""
     with terminal.house().database.write() as session:
-        review.ask(session, statements.find(session, which), actor=terminal.actor(), now=terminal.now())
-    terminal.say(f"In review. Another of the staff reads and approves it: mailer statement approve {which}")
+        found = statements.find(session, which)
+        review.ask(session, found, actor=terminal.actor(), now=terminal.now())
+        mark = review.mark(session, found)
+    terminal.say(f"In review. Another of the staff reads it: mailer statement preview {which}")
+    terminal.say(f"and approves it: mailer statement approve {which} --text {mark}")
 
 
 @statement.command("approve")
 @terminal.command
-def approve(which: Which) -> None:
+def approve(
+    which: Which,
+    as_read: Annotated[
+        str | None, typer.Option("--text", help="The mark of the text that was read; no other is approved.")
+    ] = None,
+) -> None:
     """Approve the text as it is now, or what somebody asked for its embargo."""
     house = terminal.house()
     with house.database.write() as session:
         found, now = _locked(session, which)
-        done = embargo.approve(session, house, found, actor=terminal.actor(), now=now)
+        done = embargo.approve(session, house, found, actor=terminal.actor(), now=now, as_read=as_read)
     said = {
         None: "Approved, exactly as it stands. Every change takes the approval away.",
         EmbargoWish.LIFT: "Lifted: the page is public, and its alert is leaving.",
@@ -182,6 +190,9 @@ def preview(
     if html is not None:
         html.write_text(_part(message, "html"), encoding="utf-8")
     terminal.say(f"Subject: {message['Subject']}\n\n{_part(message, 'plain')}")
+    with house.database.read() as session:
+        mark = review.mark(session, statements.find(session, which))
+    terminal.notes.print(f"Its mark, by which it is approved: {mark}")
 
 
 @statement.command("test")

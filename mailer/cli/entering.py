@@ -9,6 +9,7 @@ import typer
 from mailer.cli import terminal
 from mailer.ingest.source import load
 from mailer.messages import when
+from mailer.services.programme import review, statements
 from mailer.services.programme.dates import Moment
 from mailer.services.programme.entering import (
     StatementEntry,
@@ -16,8 +17,9 @@ from mailer.services.programme.entering import (
     enter_statement,
     enter_symposium,
 )
+from mailer.services.programme.rewriting import rewrite
 from mailer.settings import current
-from mailer.vocabulary import Precision
+from mailer.vocabulary import Precision, StatementState
 
 Day = Annotated[datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="The day.")]
 Language = Annotated[str, typer.Option(help="Its language.")]
@@ -42,6 +44,34 @@ def add_statement(
         slug = enter_statement(session, entry, actor=terminal.actor(), now=moment, anyway=anyway).slug
     terminal.say(f"Kept as a draft. Look at it: mailer statement show {slug}")
     terminal.say(f"Alert its subscribers with: mailer statement publish {slug}")
+
+
+@terminal.command
+def edit_statement(
+    which: Annotated[str, typer.Argument(help="The statement's slug or number.")],
+    title: Annotated[str | None, typer.Option(help="Its new title; else it stays.")] = None,
+    file: Annotated[
+        str | None, typer.Option(metavar="FILE|-", help="Its new text, as Markdown; else it stays.")
+    ] = None,
+) -> None:
+    """Change the text of a statement that is not out yet. An approval is gone with it, an embargo held."""
+    if title is None and file is None:
+        terminal.fail("Say what changes: --title, --file, or both.")
+    body = load(file, sys.stdin.buffer).text if file is not None else None
+    with terminal.house().database.write() as session:
+        found = statements.find(session, which)
+        state = found.state
+        translated = rewrite(
+            session, found, title=title, body=body, actor=terminal.actor(), now=terminal.now()
+        )
+        mark = review.mark(session, found)
+    terminal.say("Changed.")
+    if translated:
+        terminal.say(f"Made of the earlier text, so look at them: {', '.join(translated)}")
+    if state is StatementState.SCHEDULED:
+        terminal.say("Its embargo is held until somebody approves the new text.")
+    if state is not StatementState.DRAFT:
+        terminal.say(f"Approve it with: mailer statement approve {which} --text {mark}")
 
 
 @terminal.command

@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from mailer.cli import corrections, terminal, translations, undo
 from mailer.db.programme import Statement
-from mailer.services.programme import statements
+from mailer.services.programme import review, statements
 from mailer.services.programme.preflight import preflight
 from mailer.services.sending.statement_content import text_for
 
@@ -43,6 +43,7 @@ def show(which: Which) -> None:
         found = statements.find(session, which)
         text = text_for(session, found, found.language)
         terminal.say(f"# {text.title}\n\n{found.dated.isoformat()}\n\n{text.body}")
+        terminal.notes.print(f"Its mark, by which it is approved: {review.mark(session, found)}")
 
 
 @statement.command("publish")

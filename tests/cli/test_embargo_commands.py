@@ -28,7 +28,13 @@ def test_an_embargo_is_set_moved_and_dropped(run: Run) -> None:
     refused(run("statement", "schedule", "1", "--at", "2099-01-05 09:00"), "review")
     assert "approve" in run("statement", "review", "1").stdout
     refused(run("statement", "publish", "1"), "approved")
-    assert run("statement", "approve", "1").returncode == 0
+    refused(run("statement", "approve", "1", "--text", "0123456789"), "not the one with the mark", "show")
+    changed = run("statement", "edit", "1", "--title", "A better title")
+    mark = re.search(r"approve 1 --text ([0-9a-f]{10})$", changed.stdout, re.MULTILINE)
+    assert mark is not None, changed
+    assert mark[1] in run("statement", "preview", "1").stderr
+    assert run("statement", "approve", "1", "--text", mark[1]).returncode == 0
+    refused(run("statement", "edit", "1"), "--title, --file, or both")
     refused(run("statement", "schedule", "1", "--at", "tomorrow"), "wall time")
     refused(run("statement", "schedule", "1", "--at", "2020-01-05 09:00"), "is over")
     refused(run("statement", "schedule", "1", "--at", "2099-11-01 01:30"), "EDT", "EST", "--which later")

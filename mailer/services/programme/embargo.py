@@ -143,15 +143,22 @@ def wish(
 
 
 def approve(
-    session: Session, house: House, statement: Statement, *, actor: str, now: datetime
+    session: Session,
+    house: House,
+    statement: Statement,
+    *,
+    actor: str,
+    now: datetime,
+    as_read: str | None = None,
 ) -> EmbargoWish | None:
     """Approve what was asked, or, when nothing was, the text as it is now. Returns the wish carried out.
 
-    Raises SameEyes for the one who asked, EmbargoRefusal when it is too late.
+    With `as_read`, the mark of a text, only that text. Raises ReviewRefusal, SameEyes for the one who asked,
+    EmbargoRefusal when it is too late.
     """
     found = locked(session, statement)
     if found is None or found.asked is None:
-        review.approve(session, statement, actor=actor, now=now)
+        review.approve(session, statement, actor=actor, now=now, as_read=as_read)
         if found is not None:
             mailing = _alert(session, statement)
             _bind(mailing, statement)

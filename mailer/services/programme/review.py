@@ -13,6 +13,8 @@ from mailer.services import audit
 from mailer.services.desk import four_eyes
 from mailer.vocabulary import StatementState
 
+MARK_LETTERS = 10
+
 
 class ReviewRefusal(Exception):
     """The statement is not in a state for this; the message says what to do first."""
@@ -27,14 +29,29 @@ def ask(session: Session, statement: Statement, *, actor: str, now: datetime) ->
     note(session, statement, "statement-in-review", actor, now)
 
 
-def approve(session: Session, statement: Statement, *, actor: str, now: datetime) -> None:
-    """Approve the texts as they are now. Raises ReviewRefusal, or SameEyes for the one who asked."""
+def mark(session: Session, statement: Statement) -> str:
+    """A few letters that stand for the texts as they are now; other texts have other letters."""
+    return texts_digest(session, statement.id).hex()[:MARK_LETTERS]
+
+
+def approve(
+    session: Session, statement: Statement, *, actor: str, now: datetime, as_read: str | None = None
+) -> None:
+    """Approve the texts as they are now, or only those whose mark is `as_read`.
+
+    Raises ReviewRefusal, or SameEyes for the one who asked.
+    """
     if statement.state not in {StatementState.IN_REVIEW, StatementState.SCHEDULED}:
         raise ReviewRefusal(
             f"This statement is {statement.state.value}. Put it into review first: "
             f"mailer statement review {statement.slug}"
         )
     alone = four_eyes.check(session, asked_by=statement.review_asked_by, actor=actor)
+    if as_read is not None and as_read.strip().casefold() != mark(session, statement):
+        raise ReviewRefusal(
+            f"The text is not the one with the mark {as_read[:MARK_LETTERS]} any more. Read it again: "
+            f"mailer statement show {statement.slug}"
+        )
     statement.approved_by, statement.approved_digest = actor, texts_digest(session, statement.id)
     note(session, statement, "statement-approved", actor, now, {"alone": alone})
 
