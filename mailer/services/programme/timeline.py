@@ -79,10 +79,11 @@ def timeline(session: Session, symposium: Symposium, now: datetime) -> list[Entr
         mailing = mailings.get(key_of(symposium, rule.key))
         outlook = found.get(rule.id)
         entries.append(_of_rule(session, symposium, rule, outlook, mailing, ahead, now))
+    of_rules = {key_of(symposium, rule.key) for rule in rules}
     entries += [
         Entry(
             name=mailing.key.split(":", 2)[2],
-            words=mailing.kind.value.replace("_", " "),
+            words=_words(mailing, symposium),
             due_at=mailing.due_at,
             waiting=_waiting(ahead[mailing.id], None),
             doomed=_doomed(ahead[mailing.id]),
@@ -90,7 +91,7 @@ def timeline(session: Session, symposium: Symposium, now: datetime) -> list[Entr
             why_not=_stopped(mailing),
         )
         for mailing in mailings.values()
-        if mailing.kind not in BY_RULE
+        if mailing.key not in of_rules
     ]
     return sorted(entries, key=lambda one: (one.due_at is None, one.due_at or now, one.name))
 
@@ -117,6 +118,19 @@ def _of_rule(
         doomed=_doomed(ahead.get(mailing.id, ())),
         others=_others(session, mailing),
         why_not=_stopped(mailing) or (_held(symposium) if mailing.kind is MailingKind.FOLLOW_UP else None),
+    )
+
+
+def _words(mailing: Mailing, symposium: Symposium) -> str:
+    """What it is; for a reminder that no rule plans now, why it stands here all the same."""
+    kind = mailing.kind.value.replace("_", " ")
+    if mailing.kind not in BY_RULE:
+        return kind
+    _, _, generation = mailing.key.rpartition(":r")
+    return (
+        f"{kind}, its rule removed"
+        if generation == str(symposium.generation)
+        else f"{kind} of an earlier date"
     )
 
 
