@@ -48,6 +48,7 @@ def tell(
         expand_mailing(session, waiting.id, now)
         return waiting
     waiting.due_at, waiting.expires_at = due_at, expires_at
+    waiting.opens_at = min(waiting.opens_at, due_at)  # announced by a clock that was ahead, and is set back
     waiting.kind = notice_kind(before.precision, after.precision)
     slot = Slot(now=now, due_at=due_at, not_after=expires_at)
     audience.expand(session, waiting, slot, audience.attendees(waiting, slot))  # who came since the last save

@@ -81,6 +81,7 @@ def _keep(session: Session, house: House, symposium: Symposium, outlook: Outlook
     mailing = announce(session, house, _announcement(symposium, outlook), now)
     if mailing.state is not MailingState.EXPANDING:
         mailing.due_at, mailing.expires_at = outlook.opens_at, outlook.ends_at
+        mailing.opens_at = min(mailing.opens_at, mailing.due_at)  # announced by a clock set back since
         mailing.rule_id = outlook.rule.id
         audience.retime(session, mailing, outlook.slot(now))
         if mailing.state is MailingState.DONE and outlook.is_ahead(now):
