@@ -353,7 +353,7 @@ HEALTH = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)  # to shrink a schedule of real mails takes long
 MOST_TURNS = 300
 # A clock a day ahead announces a notice, is set back, and the notice is timed anew: it once waited that day.
-SET_BACK_AND_TOLD_AGAIN = [("place", 1), ("clock", 24 * 60), ("place", 2), ("until_due", 0), ("place", 0)]
+SET_BACK_AND_TOLD_AGAIN = [("move", 11), ("place", 1), ("clock", 24 * 60), ("place", 0), ("until_due", 0)]
 plans = st.lists(steps, min_size=4, max_size=18)
 
 
