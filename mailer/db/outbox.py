@@ -106,18 +106,22 @@ def lane_ids(session: Session) -> Sequence[int]:
     return session.scalars(select(Lane.id).where(Lane.key.not_like("relay:%")).order_by(Lane.id)).all()
 
 
+# What a candidate says of its delivery, in the order of its fields.
+_OF_DELIVERY = (
+    Delivery.id,
+    Delivery.mailing_id,
+    Delivery.subscriber_id,
+    Delivery.registration_id,
+    Delivery.lane_id,
+    Delivery.rank,
+    Delivery.attempts,
+    Delivery.created_at,
+    Delivery.not_after,
+)
+
+
 def _due(now: datetime) -> Select[*tuple[Any, ...]]:
-    return select(
-        Delivery.id,
-        Delivery.mailing_id,
-        Delivery.subscriber_id,
-        Delivery.registration_id,
-        Delivery.lane_id,
-        Delivery.rank,
-        Delivery.attempts,
-        Delivery.created_at,
-        Delivery.not_after,
-    ).where(Delivery.state.in_(WAITING), Delivery.due_at <= now)
+    return select(*_OF_DELIVERY).where(Delivery.state.in_(WAITING), Delivery.due_at <= now)
 
 
 def _read(session: Session, due: Select[Any], limit: int) -> list[Candidate]:
@@ -229,15 +233,7 @@ def waiting(session: Session, symposium_id: int) -> list[tuple[Candidate, dateti
         select(
             Delivery.due_at,
             READER_ZONE,
-            Delivery.id,
-            Delivery.mailing_id,
-            Delivery.subscriber_id,
-            Delivery.registration_id,
-            Delivery.lane_id,
-            Delivery.rank,
-            Delivery.attempts,
-            Delivery.created_at,
-            Delivery.not_after,
+            *_OF_DELIVERY,
             Subscriber.address,
             Subscriber.name,
             cast(Subscriber.languages, String),

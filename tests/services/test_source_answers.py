@@ -1,6 +1,6 @@
 """What a source leaves open is asked once, answered by a person, and never asked again or undone."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date, time, timedelta
 
 import pytest
@@ -24,24 +24,17 @@ from tests.services.watching import (
     count,
     event,
     page,
+    server,
     waiting,
+    watch,
 )
 from tests.web_server import Reply, WebServer
+
+__all__ = ["server", "watch"]  # the fixtures
 
 NOT_SAID = "October 4, 12noon ET, “Talk about law”"  # neither year nor weekday
 PLAIN = "Friday, October 11, 2024, 12noon ET, “Talk about aid”"
 LAST = "Friday, October 18, 2024, 12noon ET, “Talk about memory”"
-
-
-@pytest.fixture
-def server() -> Iterator[WebServer]:
-    with WebServer() as server:
-        yield server
-
-
-@pytest.fixture
-def watch(house: House, server: WebServer) -> Callable[..., Watch]:
-    return lambda path, **more: Watch(house, server, path, **more)
 
 
 def asked(house: House) -> list[Proposal]:

@@ -1,7 +1,7 @@
 """Sources that misbehave, and staff who act at the same moment: nothing twice, nothing lost, staff win."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date, time, timedelta
 
 import pytest
@@ -28,22 +28,15 @@ from tests.services.watching import (
     line,
     page,
     rss,
+    server,
     waiting,
+    watch,
 )
 from tests.web_server import WebServer
 
+__all__ = ["server", "watch"]  # the fixtures
+
 DAY = timedelta(days=1)
-
-
-@pytest.fixture
-def server() -> Iterator[WebServer]:
-    with WebServer() as server:
-        yield server
-
-
-@pytest.fixture
-def watch(house: House, server: WebServer) -> Callable[..., Watch]:
-    return lambda path, **more: Watch(house, server, path, **more)
 
 
 def only(house: House) -> Symposium:

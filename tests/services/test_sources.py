@@ -2,7 +2,7 @@
 
 import gzip
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -34,21 +34,14 @@ from tests.services.watching import (
     line,
     page,
     rss,
+    server,
     waiting,
+    watch,
 )
 from tests.web_server import Reply, WebServer
 from workers import tasks
 
-
-@pytest.fixture
-def server() -> Iterator[WebServer]:
-    with WebServer() as server:
-        yield server
-
-
-@pytest.fixture
-def watch(house: House, server: WebServer) -> Callable[..., Watch]:
-    return lambda path, **more: Watch(house, server, path, **more)
+__all__ = ["server", "watch"]  # the fixtures
 
 
 def test_the_first_read_marks_all_as_seen_and_later_ones_are_drafts(

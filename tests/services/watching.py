@@ -1,7 +1,9 @@
 """What tests of watched sources share: pages for a real web server, and an address watched by hand."""
 
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 
+import pytest
 from sqlalchemy import func, select
 
 from mailer.db.mailings import Mailing
@@ -101,3 +103,14 @@ def announce_all(house: House) -> None:
 def incidents(house: House) -> list[str]:
     with house.database.read() as session:
         return [one.words for one in open_incidents(session)]
+
+
+@pytest.fixture
+def server() -> Iterator[WebServer]:
+    with WebServer() as server:
+        yield server
+
+
+@pytest.fixture
+def watch(house: House, server: WebServer) -> Callable[..., Watch]:
+    return lambda path, **more: Watch(house, server, path, **more)
