@@ -10,6 +10,7 @@ from mailer.services.desk import mailings
 from mailer.services.house import House
 from mailer.services.programme import statements
 from mailer.services.sending.expand import AUDIENCES
+from mailer.services.sending.sweep import sweep
 from mailer.vocabulary import MailingState, SubscriptionState
 from tests.services.conftest import Hands
 from tests.smtp_server import MailServer
@@ -55,6 +56,18 @@ def test_expanding_again_adds_nobody_and_says_so(
         slot = Slot(now=now, due_at=now, not_after=mailing.expires_at)
         people = AUDIENCES[mailing.kind](mailing, slot)
         assert [expand(session, mailing, slot, people) for _ in range(2)] == [3, 0]
+
+
+def test_rows_that_a_clock_an_hour_ahead_wrote_wait_for_nobody_once_it_is_right_again(
+    house: House, server: MailServer, hands: Hands, subscribe: Subscribe, statement: int, now: datetime
+) -> None:
+    for number in range(3):
+        subscribe(f"reader{number}@example.org")
+    publish(house, statement, now)
+    assert sweep(house, now + timedelta(hours=1)).expanded == 3
+
+    assert hands.work() == 3
+    assert len(server.mails) == 3
 
 
 def test_a_greylisted_recipient_is_tried_again_with_the_same_message_id(

@@ -79,7 +79,7 @@ def join_late(session: Session, mailing_id: int, now: datetime) -> int:
         return 0
     slot = Slot(
         now=now,
-        due_at=max(mailing.embargo_at, now),
+        due_at=mailing.embargo_at,
         not_after=mailing.expires_at,
         dated=mailing.embargo_at,
     )

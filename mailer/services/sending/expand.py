@@ -64,7 +64,7 @@ def expand_mailing(
         return 0
     slot = Slot(
         now=now,
-        due_at=max(mailing.due_at, now),
+        due_at=_due_at(mailing, now),
         not_after=mailing.expires_at,
         dated=mailing.embargo_at,
         spread=timedelta(seconds=mailing.spread_seconds),
@@ -90,6 +90,14 @@ def expand_by_rule(
     added = audience.expand(session, mailing, slot, people)
     _open(session, mailing, added, now)
     return added
+
+
+def _due_at(mailing: Mailing, now: datetime) -> datetime:
+    """When the first of its rows is due; `now` only where they are spread, so that a late one is spread, too.
+
+    Otherwise a clock that was ahead when they were written would hold them back once it is right again.
+    """
+    return max(mailing.due_at, now) if mailing.spread_seconds else mailing.due_at
 
 
 def _open(session: Session, mailing: Mailing, added: int, now: datetime) -> None:
