@@ -76,10 +76,21 @@ class Nursery:
         self._file = ours.makefile("rwb")
 
     def start(
-        self, words: list[str], *, environment: dict[str, str], log: Path, execute: bool = False
+        self,
+        words: list[str],
+        *,
+        environment: dict[str, str],
+        log: Path,
+        errors: Path | None = None,
+        given: Path | None = None,
+        execute: bool = False,
     ) -> Process:
-        """Start `mailer` with these words; `execute` runs it in a fresh interpreter."""
-        answer = self.ask(words=words, environment=environment, log=str(log), execute=execute)
+        """Start `mailer` with these words; `execute` runs it in a fresh interpreter.
+
+        It reads what is `given`, and says everything into `log`, or its errors into a file of their own.
+        """
+        streams = [str(given or os.devnull), str(log), str(errors or log)]
+        answer = self.ask(words=words, environment=environment, streams=streams, execute=execute)
         return Process(self, answer["pid"])
 
     def ask(self, **order: Any) -> dict[str, Any]:
@@ -95,7 +106,7 @@ class Nursery:
         self._process.wait()
 
 
-def _serve(orders: Any, answers: Any) -> tuple[list[str], dict[str, str], str, bool] | None:
+def _serve(orders: Any, answers: Any) -> dict[str, Any] | None:
     """Answer orders; returns in the child, with what it must become, or None in the nursery at the end."""
     living: set[int] = set()
     while line := orders.readline():
@@ -105,7 +116,7 @@ def _serve(orders: Any, answers: Any) -> tuple[list[str], dict[str, str], str, b
         else:
             child = os.fork()
             if child == 0:
-                return order["words"], order["environment"], order["log"], order["execute"]
+                return dict(order)
             living.add(child)
             answer = {"pid": child}
         answers.write(json.dumps(answer).encode() + b"\n")
@@ -125,14 +136,13 @@ def _status(pid: int, living: set[int]) -> int | None:
     return os.waitstatus_to_exitcode(status)
 
 
-def _become(words: list[str], environment: dict[str, str], log: str, *, execute: bool) -> None:
-    """In the child: be a fresh process with this environment, whose words go into `log`."""
+def _become(words: list[str], environment: dict[str, str], streams: list[str], execute: bool) -> None:
+    """In the child: be a fresh process with this environment, which reads and writes these files."""
     os.setsid()
-    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
+    given, *said = streams
+    os.dup2(os.open(given, os.O_RDONLY), 0)
+    for number, path in enumerate(said, start=1):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), number)
     os.closerange(3, 256)
     os.environ.clear()
     os.environ.update(environment)
@@ -160,8 +170,7 @@ def main() -> None:
         child = _serve(orders, answers)
     if child is None:
         return
-    words, environment, log, execute = child
-    _become(words, environment, log, execute=execute)
+    _become(**child)
     from workers import entry
 
     entry.main()

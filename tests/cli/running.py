@@ -1,13 +1,27 @@
-"""Runs `mailer` as a person does: a real process on a data folder of its own."""
+"""Runs `mailer` as a person does: a real process on a data folder of its own.
+
+It is forked from an interpreter that has imported everything: there are hundreds of
+them, and a second of imports each would be most of what these tests take.
+"""
 
 import os
 import subprocess
-import sys
+import tempfile
 from collections.abc import Callable
+from functools import cache
+from importlib import resources
 from pathlib import Path
 
-MAILER = Path(sys.executable).with_name("mailer")
+from drills.nursery import Nursery
+
+SAMPLE = Path(str(resources.files("mailer.ingest").joinpath("sample_page.txt")))
+PATIENCE = 120.0  # seconds until a command that does not end is given up
 Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@cache
+def _nursery() -> Nursery:
+    return Nursery()
 
 
 def runner(data: Path) -> Run:
@@ -15,12 +29,14 @@ def runner(data: Path) -> Run:
 
     def run(*words: str, given: bytes | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "MAILER_DATA": str(data), **variables}
-        done = subprocess.run(
-            [str(MAILER), *words], env=environment, input=given, capture_output=True, check=False, timeout=120
-        )
-        return subprocess.CompletedProcess(
-            done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
-        )
+        with tempfile.TemporaryDirectory() as folder:
+            said, errors, read = (Path(folder) / name for name in ("said", "errors", "given"))
+            read.write_bytes(given or b"")
+            process = _nursery().start(
+                list(words), environment=environment, log=said, errors=errors, given=read
+            )
+            status = process.wait(PATIENCE)
+            return subprocess.CompletedProcess(words, status, said.read_text(), errors.read_text())
 
     return run
 

@@ -1,48 +1,15 @@
 """Commands as a person types them: what they print, what they refuse, and with which words."""
 
 import json
-import os
 import socket
-import subprocess
-import sys
-from collections.abc import Callable
-from importlib import resources
 from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
 
-MAILER = Path(sys.executable).with_name("mailer")
-SAMPLE = Path(str(resources.files("mailer.ingest").joinpath("sample_page.txt")))
+from tests.cli.running import SAMPLE, Run, refused
 
 pytestmark = pytest.mark.journey  # each command is a real process
-
-Run = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Run:
-    """Runs `mailer` on a data folder of its own, with further variables when given."""
-
-    def run(*words: str, given: bytes | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "MAILER_DATA": str(tmp_path / "data"), **variables}
-        done = subprocess.run(
-            [str(MAILER), *words], env=environment, input=given, capture_output=True, check=False, timeout=120
-        )
-        return subprocess.CompletedProcess(
-            done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
-        )
-
-    return run
-
-
-def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
-    """One clear message, no traceback, and an exit code that is not 0."""
-    assert done.returncode != 0
-    assert "Traceback" not in done.stderr
-    assert done.stderr.count("Error:") == 1, done.stderr
-    for word in words:
-        assert word in done.stderr
 
 
 def drafts(run: Run) -> list[dict[str, object]]:

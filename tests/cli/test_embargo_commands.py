@@ -5,9 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from tests.cli.test_commands import SAMPLE, Run, refused, run
-
-__all__ = ["run"]  # the fixture
+from tests.cli.running import SAMPLE, Run, refused
 
 pytestmark = pytest.mark.journey  # each command is a real process
 

@@ -1,22 +1,18 @@
 """Lanes from a terminal: limit, close and open them, and what is refused with which words."""
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-MAILER = Path(sys.executable).with_name("mailer")
+from tests.cli.running import runner
 
 pytestmark = pytest.mark.journey  # each command is a real process
 
 
 def lane(data: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "MAILER_DATA": str(data)}
-    command = [str(MAILER), "lane", *words]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    return runner(data)("lane", *words)
 
 
 def everyone_else(data: Path) -> dict[str, object]:

@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_commands import SAMPLE, Run, refused, run
-
-__all__ = ["run"]
+from tests.cli.running import SAMPLE, Run, refused
 
 pytestmark = pytest.mark.journey  # each command is a real process
 

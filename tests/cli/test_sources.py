@@ -5,17 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import Run, refused, runner
+from tests.cli.running import Run, refused
 
 FIXTURES = Path(__file__).parents[1] / "ingest" / "fixtures"
 
 pytestmark = pytest.mark.journey
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Run:
-    """Runs `mailer` on a data folder of its own."""
-    return runner(tmp_path / "data")
 
 
 def test_feeds_and_calendars_are_read_like_pages(run: Run) -> None:

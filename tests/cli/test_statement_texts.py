@@ -1,16 +1,11 @@
 """The commands for translations, corrections and retractions, as a person types them."""
 
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.cli.test_commands import SAMPLE, refused, run
+from tests.cli.running import SAMPLE, Run, refused
 
-__all__ = ["run"]
-
-Run = Callable[..., subprocess.CompletedProcess[str]]
 pytestmark = pytest.mark.journey
 
 
