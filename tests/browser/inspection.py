@@ -62,9 +62,10 @@ class Screen:
             route.abort()
 
 
-def axe_problems(page: Page, *, off: tuple[str, ...] = ()) -> list[str]:
-    """What axe finds on the page; a contrast it cannot decide counts as found."""
+def axe_problems(page: Page, *, off: tuple[str, ...] = (), iframes: bool = True) -> list[str]:
+    """What axe finds on the page, and in its frames; a contrast it cannot decide counts as found."""
     options = {
+        "iframes": iframes,
         "runOnly": STANDARDS,
         "rules": {rule: {"enabled": False} for rule in off},
         "resultTypes": ["violations", "incomplete"],
