@@ -304,3 +304,12 @@ TRUST = {medium: rank for rank, medium in enumerate(Medium)}
 class EndSource(StrEnum):
     ANNOUNCED = "announced"
     ASSUMED = "assumed"
+
+
+class Link(StrEnum):
+    """Where the link of a mail stands that asks for one more yes."""
+
+    OPEN = "open"
+    CONFIRMED = "confirmed"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"

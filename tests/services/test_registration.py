@@ -18,7 +18,7 @@ from mailer.services.programme.symposia import SymposiumRefusal
 from mailer.services.registration import details, joining, request, self_service, setting
 from mailer.services.registration.details import Details
 from mailer.services.registration.setting import Facts
-from mailer.vocabulary import SuppressionReason
+from mailer.vocabulary import Link, SuppressionReason
 from tests.services.conftest import Hands
 from tests.smtp_server import MailServer
 
@@ -357,7 +357,7 @@ def test_a_request_is_mailed_confirmed_and_lifts_what_the_person_had_ended(
     own = next(line for line in text.splitlines() if "/attend/" in line).rsplit("/", 1)[1]
     with house.database.write() as session:
         slug = session.get_one(Symposium, symposium).slug
-        assert request.confirm(session, house, own, [slug], hands.now) is request.Link.DONE
+        assert request.confirm(session, house, own, [slug], hands.now) is Link.CONFIRMED
     server.mails.clear()
     hands.work()
     assert told(server) == [("anna", "You are registered", "REQUEST")]

@@ -21,7 +21,7 @@ from mailer.services.audience import people
 from mailer.services.audience.people import TopicName
 from mailer.services.house import House
 from mailer.services.sending.announce import Announcement, announce
-from mailer.vocabulary import ConsentKind, ConsentSource, Frequency, MailingKind, SubscriptionState
+from mailer.vocabulary import ConsentKind, ConsentSource, Frequency, Link, MailingKind, SubscriptionState
 
 LINK_HOURS = 72
 PAUSE = timedelta(hours=24)  # between two confirmation requests to one address, whatever the topic
@@ -47,15 +47,6 @@ class Wish:
     zone: str | None = None
     name: str | None = None
     frequencies: Mapping[str, Frequency] = field(default_factory=dict)  # by topic; at once where none is said
-
-
-class Link(StrEnum):
-    """Where a confirmation link stands."""
-
-    OPEN = "open"
-    CONFIRMED = "confirmed"
-    EXPIRED = "expired"
-    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, kw_only=True)

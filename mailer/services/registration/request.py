@@ -8,7 +8,6 @@ the same for every address; what is true goes to the address alone, and not ofte
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from enum import StrEnum
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -35,20 +34,11 @@ from mailer.services.registration.details import Details
 from mailer.services.registration.opening import TAKEN_IN, Opening
 from mailer.services.registration.questions import Question, read_questions
 from mailer.services.sending.announce import Announcement, announce
-from mailer.vocabulary import MailingKind, RegistrationState
+from mailer.vocabulary import Link, MailingKind, RegistrationState
 
 LINK_HOURS = 72
 LONGEST_NAME = 200  # characters
 MOST_DATES = 60  # symposia one form may name
-
-
-class Link(StrEnum):
-    """Where the link of a request stands."""
-
-    OPEN = "open"
-    DONE = "done"
-    EXPIRED = "expired"
-    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +137,7 @@ def look(session: Session, house: House, token: str, now: datetime) -> Request:
     languages = tuple(found.languages or person.languages)
     if found.state is not RegistrationState.PENDING:
         done = [found] if found.confirmed_at is None else _confirmed_with(session, found)
-        return Request(link=Link.DONE, asked=_asked(session, house, done, now), languages=languages)
+        return Request(link=Link.CONFIRMED, asked=_asked(session, house, done, now), languages=languages)
     if age > LINK_HOURS:
         return Request(link=Link.EXPIRED, languages=languages)
     pending = _pending(session, found, now)
@@ -170,7 +160,7 @@ def confirm(session: Session, house: House, token: str, slugs: Collection[str], 
     if found is None:
         return Link.UNKNOWN
     if found.state is not RegistrationState.PENDING:
-        return Link.DONE
+        return Link.CONFIRMED
     if age > LINK_HOURS:
         return Link.EXPIRED
     chosen = [one for one in _pending(session, found, now) if one.symposium.slug in slugs]
@@ -181,7 +171,7 @@ def confirm(session: Session, house: House, token: str, slugs: Collection[str], 
     people.lift(session, house, person)
     for registration in chosen:
         _take_place(session, house, person, registration, now)
-    return Link.DONE
+    return Link.CONFIRMED
 
 
 def _take_place(

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Form
 from starlette.responses import Response
 
 from mailer.services.registration import request
-from mailer.services.registration.request import Link
+from mailer.vocabulary import Link
 from mailer.web import nonce
 from mailer.web.routes import form, page
 from mailer.web.site import Visiting

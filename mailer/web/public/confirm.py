@@ -6,7 +6,8 @@ from fastapi import APIRouter, Form
 from starlette.responses import Response
 
 from mailer.services.audience import subscribe
-from mailer.services.audience.subscribe import Asked, Link
+from mailer.services.audience.subscribe import Asked
+from mailer.vocabulary import Link
 from mailer.web import nonce
 from mailer.web.routes import form, page
 from mailer.web.site import Visit, Visiting
