@@ -48,11 +48,13 @@ class Reader:
     """What a mail to attendees depends on beside its language: what they were told, and whether they came.
 
     `kind`: the notice it is to them. `told`: the facts of their last mail, None where nobody knows.
-    `joining`: the way into the room stands in it. `seated`: they have a place and do not wait for one.
+    `entered`: what a mail that ends an entry takes out of their calendar. `joining`: the way into the room
+    stands in it. `seated`: they have a place and do not wait for one.
     """
 
     kind: MailingKind | None = None
     told: SymposiumVersion | None = None
+    entered: Symposium | None = None
     came: bool | None = None
     joining: bool = False
     seated: bool = True

@@ -65,11 +65,12 @@ def as_told(symposium: Symposium, told: SymposiumVersion) -> Symposium:
         place=told.place,
         sequence=symposium.sequence,
         facts_version=symposium.facts_version,
+        facts_changed_at=symposium.facts_changed_at,
         precision=told.precision,
         day=told.day,
         wall_time=told.wall_time,
         zone=told.zone,
         starts_at=told.starts_at,
-        minutes=symposium.minutes,
+        minutes=told.minutes or symposium.minutes,  # none was told where none was announced
         end_source=told.end_source,
     )
