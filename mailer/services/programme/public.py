@@ -79,6 +79,11 @@ class SymposiumPage:
     over: bool
 
     @property
+    def announced_end(self) -> datetime | None:
+        """Its end, where it is no estimate of ours."""
+        return None if self.end_assumed else self.ends_at
+
+    @property
     def postponed(self) -> bool:
         """A day was announced, and it holds no longer, and no other is known."""
         return not self.cancelled and not self.has_calendar and any(one.has_day for one in self.moved_from)

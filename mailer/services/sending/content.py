@@ -36,7 +36,7 @@ from mailer.messages.facts import (
 )
 from mailer.messages.slots import expand_placeholders
 from mailer.services.house import House
-from mailer.services.sending.invitation import has_day
+from mailer.services.sending.invitation import announced_end, has_day
 from mailer.services.sending.notice import as_told, changes, same_time
 from mailer.services.sending.statement_content import digest_mail, statement_mail, topic_name
 from mailer.services.sending.variant import Variant
@@ -243,4 +243,5 @@ def _in_words(precision: Precision, moment: Symposium | SymposiumVersion, langua
         language=language,
         tba=still_open(language, day_known=precision is Precision.DATE),
         with_offset=True,
+        ends_at=announced_end(moment),
     )

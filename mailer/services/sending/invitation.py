@@ -17,6 +17,13 @@ def has_day(moment: Symposium | SymposiumDate | SymposiumVersion) -> bool:
     return moment.starts_at is not None or (moment.precision is Precision.DATE and moment.day is not None)
 
 
+def announced_end(moment: Symposium | SymposiumVersion) -> datetime | None:
+    """When it ends; None where nobody has announced an end."""
+    if moment.starts_at is None or moment.end_source is EndSource.ASSUMED:
+        return None
+    return moment.starts_at + timedelta(minutes=moment.minutes)
+
+
 def calendar_event(
     house: House,
     symposium: Symposium,
@@ -93,5 +100,5 @@ def local_time(symposium: Symposium, zone: str | None, language: str) -> dict[st
     """The slot that says the start on the reader's clock, in UTC when their zone is unknown."""
     if symposium.starts_at is None or symposium.zone is None:
         return {}
-    line = reader_line(symposium.starts_at, symposium.zone, zone, language)
+    line = reader_line(symposium.starts_at, symposium.zone, zone, language, announced_end(symposium))
     return {"local_time": line or same_time(language)}
