@@ -178,7 +178,10 @@ class Symposium(Base):
 
 
 class SymposiumDate(Base):
-    """Every date a symposium ever had: a return to an earlier date takes its old generation again."""
+    """Every date a symposium ever had: a return to an earlier date takes its old generation again.
+
+    `announced`: the public was told of it. What a draft had before was a guess, and is nobody's business.
+    """
 
     __tablename__ = "symposium_dates"
     __table_args__ = (UniqueConstraint("symposium_id", "generation"),)
@@ -191,6 +194,7 @@ class SymposiumDate(Base):
     wall_time: Mapped[time | None]
     zone: Mapped[str | None] = mapped_column(String(64))
     starts_at: Mapped[datetime | None] = mapped_column(Instant)
+    announced: Mapped[bool] = mapped_column(default=False)
 
 
 _unplanned = Symposium.planned_at.is_(None) & (Symposium.state == SymposiumState.ANNOUNCED)

@@ -13,97 +13,16 @@ Latin ones, so `۱۲:۰۰` keeps its order in a right-to-left line. Offsets such
 """
 
 import datetime as dt
-from dataclasses import dataclass
 from functools import lru_cache
 
 from babel import Locale
 from babel.core import get_global
 from babel.dates import format_date, get_timezone_name
 
+from mailer.messages.until import UNTIL
 from mailer.messages.when import instant, is_zone, local, offset_at, zone_named
+from mailer.messages.wording import WORDING, Wording
 from mailer.vocabulary import Precision
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Wording:
-    """How one language joins the parts. Patterns are CLDR date patterns and format strings."""
-
-    day: str
-    day_without_year: str
-    month: str
-    year: str = "y"
-    event: str = "{date}, {time}, {zone}"
-    reader: str = "{city}: {time}, {date}"
-    zone: str = "{name} ({inner})"
-    inner_comma: str = ", "
-    aside: str = "{text} ({aside})"
-    noon: str = "12:00"
-    digits: str = "0123456789"
-    utc: str = "UTC"  # as the label of a line; begins with a letter of the language where it runs leftward
-
-
-_WORDING = {
-    "en": _Wording(
-        day="EEEE, MMMM d, y",
-        day_without_year="EEEE, MMMM d",
-        month="LLLL y",
-        event="{date}, {time} {zone}",
-        noon="12 noon",
-    ),
-    "es": _Wording(day="EEEE, d 'de' MMMM 'de' y", day_without_year="EEEE, d 'de' MMMM", month="LLLL 'de' y"),
-    "fr": _Wording(
-        day="EEEE d MMMM y",
-        day_without_year="EEEE d MMMM",
-        month="LLLL y",
-        event="{date} à {time}, {zone}",
-        reader="{city}\u00a0: {time}, {date}",
-    ),
-    "ar": _Wording(
-        day="EEEE، d MMMM y",
-        day_without_year="EEEE، d MMMM",
-        month="LLLL y",
-        event="{date}، {time}، {zone}",
-        reader="{city}: {time}، {date}",
-        inner_comma="، ",
-        noon="12:00 ظهرًا",
-        utc="توقيت UTC",
-    ),
-    "hy": _Wording(
-        day="y թ. MMMM d, EEEE",
-        day_without_year="MMMM d, EEEE",
-        month="y թ. LLLL",
-        year="y թ.",
-        reader="{city}՝ {time}, {date}",
-    ),
-    "uk": _Wording(
-        day="EEEE, d MMMM y 'р'.",
-        day_without_year="EEEE, d MMMM",
-        month="LLLL y",
-        year="y 'р'.",
-        event="{date}, {time} {zone}",
-    ),
-    "fa": _Wording(
-        day="EEEE d MMMM y",
-        day_without_year="EEEE d LLLL",  # without the ezafe that binds a month to its year
-        month="LLLL y",
-        event="{date}، ساعت {time}، {zone}",
-        reader="{city}: {time}، {date}",
-        inner_comma="، ",
-        digits="۰۱۲۳۴۵۶۷۸۹",
-        utc="وقت UTC",
-    ),
-    "zh": _Wording(
-        day="y年M月d日EEEE",
-        day_without_year="M月d日EEEE",
-        month="y年M月",
-        year="y年",
-        event="{date} {time} {zone}",
-        reader="{city}：{date} {time}",
-        zone="{name}（{inner}）",
-        inner_comma="，",
-        aside="{text}（{aside}）",
-    ),
-}
 
 # Places that the time zone database has renamed and CLDR still files under the old name.
 _OLD_NAMES = {
@@ -139,6 +58,7 @@ def in_words(
     language: str,
     tba: str,
     with_offset: bool = False,
+    ends_at: dt.datetime | None = None,
 ) -> str:
     """When the event is, in its own zone, as exactly as the world has said and no more.
 
@@ -146,7 +66,8 @@ def in_words(
     translated remark for what is still open ("date to be announced", "time to be
     announced"); it stands in brackets, alone for Precision.NONE, and is unused
     for Precision.DATETIME. `with_offset` adds the offset of that date to the city:
-    "(New York, UTC-4)". Raises ValueError when a part that `precision` promises is
+    "(New York, UTC-4)". `ends_at` is an end that was announced, for Precision.DATETIME: "12 noon to
+    1:30 PM". Raises ValueError when a part that `precision` promises is
     missing, for an unknown language, and UnknownZone. A time that the clocks skip is
     said as the later time it is shifted to, as the calendar file has it.
     """
@@ -154,7 +75,7 @@ def in_words(
     if precision is Precision.DATETIME:
         if day is None or time is None:
             raise ValueError("an event of precision 'datetime' needs its day and its time")
-        return _plain(_event_line(instant(day, time, zone), zone, language, with_offset))
+        return _plain(_event_line(instant(day, time, zone), ends_at, zone, language, with_offset))
     if not tba:
         raise ValueError(f"an event of precision '{precision}' needs the remark on what is still open (tba)")
     if precision is Precision.NONE:
@@ -167,9 +88,16 @@ def in_words(
 
 @lru_cache(maxsize=4096)
 def reader_line(
-    starts_at: dt.datetime, event_zone: str, reader_zone: str | None, language: str
+    starts_at: dt.datetime,
+    event_zone: str,
+    reader_zone: str | None,
+    language: str,
+    ends_at: dt.datetime | None = None,
 ) -> str | None:
     """The same instant on the reader's clocks: "Yerevan: 20:00, Friday, September 27".
+
+    With an end that was announced: "Yerevan: 20:00 to 21:30, Friday, September 27", and where it lies on
+    another day of theirs, with that day.
 
     None when the reader's clocks show the event's own time at that instant, so
     that nothing is said twice. No zone, or one the database does not know, gives
@@ -180,18 +108,27 @@ def reader_line(
     zone = reader_zone if reader_zone is not None and is_zone(reader_zone) else _UTC
     here, there = local(starts_at, event_zone), local(starts_at, zone)
     words = _wording(language)
-    if here.utcoffset() == there.utcoffset():
+    if all(offset_at(one, event_zone) == offset_at(one, zone) for one in (starts_at, ends_at or starts_at)):
         return None
-    pattern = words.day_without_year if here.year == there.year else words.day
-    date = _date(there.date(), pattern, language)
+    end = local(ends_at or starts_at, zone)
+    pattern = words.day_without_year if here.year == there.year == end.year else words.day
+    date, end_date = (_date(one.date(), pattern, language) for one in (there, end))
+    said = words.reader
+    if ends_at is not None:
+        said = UNTIL[language].reader if end.date() == there.date() else UNTIL[language].reader_across
     city = words.utc if _cldr_key(zone) == _UTC else city_words(zone, language)
-    line = words.reader.format(city=city, time=_clock(there, words), date=date)
-    return _plain(line)
+    time, end_time = _clock(there, words), _clock(end, words)
+    return _plain(said.format(city=city, time=time, date=date, end=end_time, end_date=end_date))
 
 
-def time_words(moment: dt.datetime, zone: str, language: str) -> str:
-    """The time of day of an instant on the clocks of a zone: "13:30", "12 noon"."""
-    return _plain(_event_time(local(moment, zone), language))
+def end_words(starts_at: dt.datetime, ends_at: dt.datetime, zone: str, language: str) -> str:
+    """The end alone, on the clocks of a zone: "1:30 PM", "12 noon"; on another day with that day."""
+    here = local(ends_at, zone)
+    said = _event_time(here, language)
+    if here.date() != local(starts_at, zone).date():
+        words = _wording(language)
+        said = words.moment.format(date=day_words(here.date(), language), time=said)
+    return _plain(said)
 
 
 def offset_words(moment: dt.datetime, zone: str) -> str:
@@ -230,17 +167,29 @@ def zone_words(zone: str, language: str) -> str:
     return _plain(_wording(language).zone.format(name=name, inner=city))
 
 
-def _event_line(starts_at: dt.datetime, zone: str, language: str, with_offset: bool) -> str:
-    words, here = _wording(language), local(starts_at, zone)
+def _event_line(
+    starts_at: dt.datetime, ends_at: dt.datetime | None, zone: str, language: str, with_offset: bool
+) -> str:
+    words, here, end = _wording(language), local(starts_at, zone), local(ends_at or starts_at, zone)
     place = zone_words(zone, language)
     if with_offset and _cldr_key(zone) != _UTC:
         place = _add_inside(place, offset_words(starts_at, zone), words)
     # CLDR's Ukrainian zone names are mostly adverbs ("за ... часом"), which take no comma.
-    pattern = words.event if language != "uk" or place.startswith("за ") else "{date}, {time}, {zone}"
-    return pattern.format(date=day_words(here.date(), language), time=_event_time(here, language), zone=place)
+    pattern = words.event
+    if ends_at is not None:
+        pattern = UNTIL[language].event if end.date() == here.date() else UNTIL[language].event_across
+    if language == "uk" and not place.startswith("за "):
+        pattern = pattern.replace(" {zone}", ", {zone}")
+    return pattern.format(
+        date=day_words(here.date(), language),
+        time=_event_time(here, language),
+        end=_event_time(end, language),
+        end_date=day_words(end.date(), language),
+        zone=place,
+    )
 
 
-def _add_inside(place: str, offset: str, words: _Wording) -> str:
+def _add_inside(place: str, offset: str, words: Wording) -> str:
     bracket = words.zone[-1]
     if place.endswith(bracket):
         return place.removesuffix(bracket) + words.inner_comma + offset + bracket
@@ -257,7 +206,7 @@ def _event_time(here: dt.datetime, language: str) -> str:
     return f"{here.hour % 12}:{here:%M} {'AM' if here.hour < _MIDDAY.hour else 'PM'}"
 
 
-def _clock(here: dt.datetime, words: _Wording) -> str:
+def _clock(here: dt.datetime, words: Wording) -> str:
     at_noon = (here.hour, here.minute) == (_MIDDAY.hour, 0)
     return _digits(words.noon if at_noon else f"{here:%H:%M}", words)
 
@@ -286,7 +235,7 @@ def _date(day: dt.date, pattern: str, language: str) -> str:
     return _digits(text, _wording(language))
 
 
-def _digits(text: str, words: _Wording) -> str:
+def _digits(text: str, words: Wording) -> str:
     return text.translate(str.maketrans("0123456789", words.digits))
 
 
@@ -295,10 +244,10 @@ def _plain(text: str) -> str:
     return text.replace("\u202f", " ")
 
 
-def _wording(language: str) -> _Wording:
-    if language not in _WORDING:
-        raise ValueError(f"no wording for the language {language[:20]!r}; known are: {', '.join(_WORDING)}")
-    return _WORDING[language]
+def _wording(language: str) -> Wording:
+    if language not in WORDING:
+        raise ValueError(f"no wording for the language {language[:20]!r}; known are: {', '.join(WORDING)}")
+    return WORDING[language]
 
 
 @lru_cache(maxsize=16)

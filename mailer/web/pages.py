@@ -6,7 +6,7 @@ everything printed is escaped. One Jinja environment per language is kept.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -25,6 +25,7 @@ from mailer.messages.catalogues import (
     templates_folder,
 )
 from mailer.services.house import House
+from mailer.services.programme.public import SymposiumPage
 from mailer.vocabulary import Precision
 from mailer.web.assets import Assets
 from mailer.web.tongue import OWN_NAMES, own_name
@@ -117,11 +118,15 @@ def _wordings(language: str) -> dict[str, Any]:
             language=language,
             tba=still_open,
             with_offset=moment.precision is Precision.DATETIME,
+            ends_at=getattr(moment, "announced_end", None),  # an earlier date, or a window, has none
         )
         return lines.unbroken(said)
 
-    def elsewhere(starts_at: datetime, zone: str, reader_zone: str | None) -> str | None:
-        return words.reader_line(starts_at, zone, reader_zone, language)
+    def elsewhere(symposium: SymposiumPage, reader_zone: str | None) -> str | None:
+        if symposium.starts_at is None:
+            return None
+        ends_at = symposium.announced_end
+        return words.reader_line(symposium.starts_at, symposium.zone, reader_zone, language, ends_at)
 
     def named(other: str) -> str:
         return language_name(other, said_in=language)

@@ -39,12 +39,13 @@ from mailer.messages.facts import (
 )
 from mailer.messages.slots import expand_placeholders
 from mailer.messages.when import instant
-from mailer.messages.words import in_words, offset_words, reader_line
+from mailer.messages.words import end_words, in_words, offset_words, reader_line
 from mailer.vocabulary import Frequency, MailingKind, Precision
 
 ZONE = "America/New_York"
 DAY = dt.date(2024, 9, 27)
 NOON = dt.time(12)
+LASTS = dt.timedelta(minutes=90)  # where an end was announced
 _MOVED_TO = 13
 TBA = {language: still_open(language, day_known=False) for language in LANGUAGES}
 
@@ -208,6 +209,7 @@ def symposium(language: str, size: Size = Size.TYPICAL, *, hour: int = 12) -> Sy
             language=language,
             tba="",
             with_offset=True,
+            ends_at=None if size is Size.LONG else starts + LASTS,
         ),
         offset=offset_words(starts, ZONE),
         where="Online"
@@ -340,13 +342,18 @@ def _change(language: str, size: Size) -> ChangeFacts:
             changes=(Change(what=ChangedThing.JOINING, old=None, new="A new link on the page"),),
             waiting=True,
         )
+    if size is Size.SHORT:
+        starts = instant(DAY, dt.time(_MOVED_TO), ZONE)
+        ends = (end_words(starts, starts + lasts, ZONE, language) for lasts in (dt.timedelta(hours=1), LASTS))
+        return ChangeFacts(
+            symposium=now, changes=(Change(what=ChangedThing.END, old=next(ends), new=next(ends)),)
+        )
     before = symposium(language, size)
     changes: tuple[Change, ...] = ()
     if size is Size.LONG:
         changes = (
             Change(what=ChangedThing.TITLE, old="Femicide & Hate", new=now.title),
             Change(what=ChangedThing.PLACE, old="Room A-1", new=now.where or "Online"),
-            Change(what=ChangedThing.END, old=None, new="14:30"),
             Change(what=ChangedThing.JOINING, old="By telephone", new="By the link on the symposium’s page"),
         )
     return ChangeFacts(symposium=now, old_when=before.when, changes=changes)
@@ -425,7 +432,7 @@ def values(kind: MailingKind, language: str, *, name: str = "Anahit") -> dict[st
     starts = instant(DAY, dt.time(_MOVED_TO if kind is MailingKind.CHANGE else NOON.hour), ZONE)
     return {
         "first_name": name,
-        "local_time": reader_line(starts, ZONE, "Asia/Yerevan", language) or "",
+        "local_time": reader_line(starts, ZONE, "Asia/Yerevan", language, starts + LASTS) or "",
         "unsubscribe_url": "https://www.example.org/u/ddf2b2kq5v7wq3p6",
         "preferences_url": "https://www.example.org/p/ddf2b2kq5v7wq3p6",
         "confirm_url": "https://www.example.org/c/ddf2b2kq5v7wq3p6",

@@ -13,6 +13,7 @@ from mailer.messages.when import UnknownZone, instant, is_zone
 from mailer.messages.words import (
     city_words,
     day_words,
+    end_words,
     in_words,
     offset_words,
     reader_line,
@@ -25,12 +26,14 @@ LANGUAGES = ("en", "es", "fr", "ar", "hy", "uk", "fa", "zh")
 DAY = dt.date(2024, 9, 27)
 NOON = dt.time(12)
 STARTS = instant(DAY, NOON, NEW_YORK)
+LASTS = dt.timedelta(minutes=90)
 
 
-def event_line(language, *, day=DAY, time=NOON, zone=NEW_YORK, with_offset=False):
+def event_line(language, *, day=DAY, time=NOON, zone=NEW_YORK, with_offset=False, lasts=None):
     return in_words(
         Precision.DATETIME,
         day=day, time=time, zone=zone, language=language, tba="", with_offset=with_offset,
+        ends_at=None if lasts is None else instant(day, time, zone) + lasts,
     )  # fmt: skip
 
 
@@ -85,6 +88,53 @@ EVENING_WITH_OFFSET = {
     "zh": "2024年11月15日星期五 19:05 北美东部时间（纽约，UTC-5）",
 }
 
+EVENT_UNTIL = {
+    "en": "Friday, September 27, 2024, 12 noon to 1:30 PM Eastern Time (New York)",
+    "es": "viernes, 27 de septiembre de 2024, de 12:00 a 13:30, hora oriental (Nueva York)",
+    "fr": "vendredi 27 septembre 2024 de 12:00 à 13:30, heure de l’Est nord-américain (New York)",
+    "ar": "الجمعة، 27 سبتمبر 2024، من 12:00 ظهرًا إلى 13:30، التوقيت الشرقي لأمريكا الشمالية (نيويورك)",
+    "hy": "2024 թ. սեպտեմբերի 27, ուրբաթ, 12:00–13:30, Արևելյան Ամերիկայի ժամանակ (Նյու Յորք)",
+    "uk": "пʼятниця, 27 вересня 2024 р., 12:00–13:30 за північноамериканським східним часом (Нью-Йорк)",
+    "fa": "جمعه ۲۷ سپتامبر ۲۰۲۴، از ساعت ۱۲:۰۰ تا ۱۳:۳۰، وقت شرق امریکا (نیویورک)",
+    "zh": "2024年9月27日星期五 12:00至13:30 北美东部时间（纽约）",
+}
+YEREVAN_UNTIL = {
+    "en": "Yerevan: 20:00 to 21:30, Friday, September 27",
+    "es": "Ereván: de 20:00 a 21:30, viernes, 27 de septiembre",
+    "fr": "Erevan\u00a0: de 20:00 à 21:30, vendredi 27 septembre",
+    "ar": "يريفان: من 20:00 إلى 21:30، الجمعة، 27 سبتمبر",
+    "hy": "Երևան՝ 20:00–21:30, սեպտեմբերի 27, ուրբաթ",
+    "uk": "Єреван: 20:00–21:30, пʼятниця, 27 вересня",
+    "fa": "ایروان: از ۲۰:۰۰ تا ۲۱:۳۰، جمعه ۲۷ سپتامبر",
+    "zh": "埃里温：9月27日星期五 20:00至21:30",
+}
+EVENT_ACROSS = {
+    "en": "Friday, September 27, 2024, 11:30 PM to Saturday, September 28, 2024, 1:00 AM"
+    " Eastern Time (New York)",
+    "es": "viernes, 27 de septiembre de 2024, 23:30 – sábado, 28 de septiembre de 2024, 01:00"
+    ", hora oriental (Nueva York)",
+    "fr": "vendredi 27 septembre 2024 à 23:30 – samedi 28 septembre 2024 à 01:00"
+    ", heure de l’Est nord-américain (New York)",
+    "ar": "الجمعة، 27 سبتمبر 2024، 23:30 حتى السبت، 28 سبتمبر 2024، 01:00"
+    "، التوقيت الشرقي لأمريكا الشمالية (نيويورك)",
+    "hy": "2024 թ. սեպտեմբերի 27, ուրբաթ, 23:30 – 2024 թ. սեպտեմբերի 28, շաբաթ, 01:00"
+    ", Արևելյան Ամերիկայի ժամանակ (Նյու Յորք)",
+    "uk": "пʼятниця, 27 вересня 2024 р., 23:30 – субота, 28 вересня 2024 р., 01:00"
+    " за північноамериканським східним часом (Нью-Йорк)",
+    "fa": "جمعه ۲۷ سپتامبر ۲۰۲۴، ساعت ۲۳:۳۰ تا شنبه ۲۸ سپتامبر ۲۰۲۴، ساعت ۰۱:۰۰، وقت شرق امریکا (نیویورک)",
+    "zh": "2024年9月27日星期五 23:30至2024年9月28日星期六 01:00 北美东部时间（纽约）",
+}
+YEREVAN_ACROSS = {
+    "en": "Yerevan: 23:00, Friday, September 27 to 00:30, Saturday, September 28",
+    "es": "Ereván: 23:00, viernes, 27 de septiembre – 00:30, sábado, 28 de septiembre",
+    "fr": "Erevan\u00a0: 23:00, vendredi 27 septembre – 00:30, samedi 28 septembre",
+    "ar": "يريفان: 23:00، الجمعة، 27 سبتمبر حتى 00:30، السبت، 28 سبتمبر",
+    "hy": "Երևան՝ 23:00, սեպտեմբերի 27, ուրբաթ – 00:30, սեպտեմբերի 28, շաբաթ",
+    "uk": "Єреван: 23:00, пʼятниця, 27 вересня – 00:30, субота, 28 вересня",
+    "fa": "ایروان: ۲۳:۰۰، جمعه ۲۷ سپتامبر تا ۰۰:۳۰، شنبه ۲۸ سپتامبر",
+    "zh": "埃里温：9月27日星期五 23:00至9月28日星期六 00:30",
+}
+
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_golden_lines(language):
@@ -93,6 +143,48 @@ def test_golden_lines(language):
     assert reader_line(STARTS, NEW_YORK, None, language) == UTC_LINE[language]
     evening = event_line(language, day=dt.date(2024, 11, 15), time=dt.time(19, 5), with_offset=True)
     assert evening == EVENING_WITH_OFFSET[language]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_golden_lines_with_an_announced_end(language):
+    late = dt.time(23, 30)
+    assert event_line(language, lasts=LASTS) == EVENT_UNTIL[language]
+    assert event_line(language, time=late, lasts=LASTS) == EVENT_ACROSS[language]
+    assert reader_line(STARTS, NEW_YORK, "Asia/Yerevan", language, STARTS + LASTS) == YEREVAN_UNTIL[language]
+    starts = instant(DAY, dt.time(15), NEW_YORK)  # 23:00 in Yerevan: it ends on the next day there
+    assert reader_line(starts, NEW_YORK, "Asia/Yerevan", language, starts + LASTS) == YEREVAN_ACROSS[language]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_end_alone_names_its_day_where_that_is_another(language):
+    starts = instant(DAY, dt.time(23, 30), NEW_YORK)
+    same, other = (
+        end_words(STARTS, STARTS + LASTS, NEW_YORK, language),
+        end_words(starts, starts + LASTS, NEW_YORK, language),
+    )
+    assert same in EVENT_UNTIL[language]
+    assert other in EVENT_ACROSS[language]
+    assert day_words(DAY + dt.timedelta(days=1), language) in other
+
+
+def test_an_end_on_the_clocks_of_its_own_day():
+    """The clocks go back between the two: an hour more passes than they show."""
+    line = event_line("en", day=dt.date(2024, 11, 2), time=dt.time(23), lasts=dt.timedelta(hours=4))
+    assert line == (
+        "Saturday, November 2, 2024, 11:00 PM to Sunday, November 3, 2024, 2:00 AM Eastern Time (New York)"
+    )
+    new_year = instant(dt.date(2024, 12, 31), dt.time(15), NEW_YORK)
+    assert reader_line(new_year, NEW_YORK, "Asia/Yerevan", "en", new_year + dt.timedelta(hours=1)) == (
+        "Yerevan: 00:00 to 01:00, Wednesday, January 1, 2025"
+    )
+    assert reader_line(STARTS, NEW_YORK, "America/Toronto", "en", STARTS + LASTS) is None
+
+
+@pytest.mark.parametrize("language", ["ar", "fa"])
+def test_two_times_that_run_leftward_have_a_word_between_them(language):
+    for line in (EVENT_UNTIL, EVENT_ACROSS, YEREVAN_UNTIL, YEREVAN_ACROSS):
+        assert not re.search("[-–—]", line[language])
+        assert unicodedata.bidirectional(line[language][0]) == "AL"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -189,10 +281,14 @@ def test_english_hours(time, said):
     language=st.sampled_from(LANGUAGES),
     zone=st.sampled_from(sorted(filter(is_zone, zoneinfo.available_timezones()))),
     with_offset=st.booleans(),
+    lasts=st.timedeltas(dt.timedelta(minutes=1), dt.timedelta(days=2)),
 )
-def test_no_line_is_ambiguous(time, language, zone, with_offset):
+def test_no_line_is_ambiguous(time, language, zone, with_offset, lasts):
     starts = instant(DAY, time, NEW_YORK)
     for line in (
+        event_line(language, time=time, zone=zone, with_offset=with_offset, lasts=lasts),
+        reader_line(starts, NEW_YORK, zone, language, starts + lasts) or "",
+        end_words(starts, starts + lasts, zone, language),
         event_line(language, time=time, with_offset=with_offset),
         event_line(language, time=time, zone=zone, with_offset=with_offset),
         reader_line(starts, NEW_YORK, zone, language) or "",

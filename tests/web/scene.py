@@ -166,6 +166,8 @@ def _programme(session: Session, now: datetime) -> None:
     _symposium(session, series, "called-off", "A Symposium That Was Called Off", noon(date(2024, 4, 5)), now)
     hidden = _symposium(session, series, "hidden-draft", "A Hidden Draft", noon(date(2024, 9, 27)), now)
     hidden.state = SymposiumState.DRAFT
+    for one in hidden.dates:
+        one.announced = False
 
 
 def _ask_questions(symposium: Symposium) -> None:

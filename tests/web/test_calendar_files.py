@@ -95,7 +95,14 @@ def test_who_has_it_gets_304(later: Visitor, path: str) -> None:
     tag, modified = first.headers["etag"], first.headers["last-modified"]
     after, before = "Fri, 01 Mar 2024 00:00:00 GMT", "Mon, 01 Jan 2024 00:00:00 GMT"
     asked = {
-        304: [{"If-None-Match": tag}, {"If-Modified-Since": modified}, {"If-Modified-Since": after}],
+        304: [
+            {"If-None-Match": tag},
+            {"If-None-Match": f'"a,b", W/{tag}'},
+            {"If-None-Match": "*"},
+            [("If-None-Match", '"older"'), ("If-None-Match", tag)],  # two lines are one list
+            {"If-Modified-Since": modified},
+            {"If-Modified-Since": after},
+        ],
         200: [
             {"If-Modified-Since": before},
             {"If-Modified-Since": "yesterday"},
@@ -141,6 +148,19 @@ def test_a_date_that_is_withdrawn_leaves_the_feed_and_the_feed_says_it_changed(
     assert after.status_code == 200
     assert "Ukraine" not in unfolded(after.content)
     assert visitor.get("/symposia/ukraine.ics").status_code == 404
+
+
+@pytest.mark.parametrize("title", ["https://meet.example.org/j/1", "zoom.us/j/1", " ", "\x07"])
+def test_one_title_that_no_calendar_can_hold_stops_no_feed(
+    house: House, scene: Scene, visitor: Visitor, title: str
+) -> None:
+    with house.database.write() as session:
+        symposia.find(session, "ukraine").title = title
+    for path in FILES:
+        answer = visitor.get(path)
+        assert answer.status_code == 200
+        assert "Year of Prevention" in {event.summary for event in by_icalendar(answer.content).events}
+        assert "/j/1" not in answer.text
 
 
 def test_the_page_of_symposia_offers_every_feed(looker: Visitor) -> None:

@@ -17,7 +17,8 @@ from mailer.services.house import House
 from mailer.services.programme import symposia
 from mailer.services.programme.dates import Moment, set_moment
 from mailer.services.programme.public import symposium
-from mailer.vocabulary import EndSource, Precision
+from mailer.services.programme.symposia import Edit
+from mailer.vocabulary import EndSource, Precision, SymposiumState
 from mailer.web.public.linked_data import linked_data
 from tests.services.conftest import noon
 from tests.web.exhibit import Exhibit
@@ -64,6 +65,33 @@ def test_every_page_of_the_programme_tells_a_good_event(looker: Visitor) -> None
     for data in events.values():
         assert data is not None
         assert complaints(data) == []
+
+
+def test_what_a_draft_had_for_a_date_was_never_announced(
+    house: House, scene: Scene, visitor: Visitor, now: datetime
+) -> None:
+    with house.database.write() as session:
+        found = symposia.find(session, scene.draft_symposium)
+        symposia.edit(session, house, found, Edit(moment=noon(date(2024, 5, 3))), actor="test", now=now)
+        symposia.confirm(session, found, actor="test", now=now, moment=noon(date(2024, 5, 10)))
+        symposia.announce_symposium(session, house, found, actor="test", now=now)
+        symposia.edit(session, house, found, Edit(place="Room 2"), actor="test", now=now)
+    data = good(visitor, scene.draft_symposium)
+    assert state(data) == "EventScheduled"
+    assert "previousStartDate" not in data
+    with house.database.write() as session:
+        found = symposia.find(session, scene.draft_symposium)
+        symposia.move(session, house, found, noon(date(2024, 5, 17)), actor="test", now=now)
+    assert good(visitor, scene.draft_symposium)["previousStartDate"] == "2024-05-10T12:00-04:00"
+
+
+def test_a_draft_that_is_called_off_stays_unknown(house: House, scene: Scene, visitor: Visitor) -> None:
+    with house.database.write() as session:
+        symposia.find(session, scene.draft_symposium).state = SymposiumState.CANCELLED
+    for path in (f"/symposia/{scene.draft_symposium}", f"/symposia/{scene.draft_symposium}.ics"):
+        assert visitor.get(path).status_code == 404
+    for path in ("/symposia.ics", "/symposia"):
+        assert scene.draft_symposium not in visitor.get(path).text
 
 
 def test_moved_twice_it_names_both_earlier_starts(visitor: Visitor, move: Callable[[Moment], None]) -> None:

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from mailer.db.programme import Symposium, SymposiumDate
 from mailer.messages import when
-from mailer.vocabulary import Precision
+from mailer.vocabulary import Precision, SymposiumState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,19 +75,29 @@ def set_moment(session: Session, symposium: Symposium, moment: Moment, now: date
     symposium.changed_at = now
     symposium.generation = same.generation if same else len(known) + 1
     if same is None:
-        session.add(
-            SymposiumDate(
-                symposium_id=symposium.id,
-                generation=symposium.generation,
-                precision=moment.precision,
-                day=moment.day,
-                wall_time=moment.wall_time,
-                zone=moment.zone,
-                starts_at=moment.starts_at,
-            )
+        same = SymposiumDate(
+            symposium_id=symposium.id,
+            generation=symposium.generation,
+            precision=moment.precision,
+            day=moment.day,
+            wall_time=moment.wall_time,
+            zone=moment.zone,
+            starts_at=moment.starts_at,
+            announced=False,
         )
-        session.flush()
+        session.add(same)
+    same.announced = same.announced or symposium.state is SymposiumState.ANNOUNCED
+    session.flush()
     return bool(known)
+
+
+def mark_announced(session: Session, symposium: Symposium) -> None:
+    """The public is told of its date as it stands: it is one that pages may call an earlier date."""
+    session.execute(
+        update(SymposiumDate)
+        .where(SymposiumDate.symposium_id == symposium.id, SymposiumDate.generation == symposium.generation)
+        .values(announced=True)
+    )
 
 
 def _is(known: SymposiumDate, moment: Moment) -> bool:

@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
-from mailer.db.mailings import REACHED, Delivery, Mailing
+from mailer.db.mailings import Delivery, Mailing
 from mailer.db.people import Subscriber
 from mailer.db.programme import Registration, Symposium
 from mailer.services.house import House
@@ -17,10 +17,12 @@ from mailer.services.programme import reminders
 from mailer.services.programme.dates import is_day_over
 from mailer.services.programme.symposia import lock
 from mailer.services.sending.announce import Announcement, announce
+from mailer.services.sending.invitation import has_day
+from mailer.services.sending.told import ENDS_THE_ENTRY
 from mailer.services.sending.traits import TRAITS
 from mailer.vocabulary import DeliveryState, MailingKind, RegistrationState, SymposiumState
 
-_PERHAPS = REACHED | {DeliveryState.CLAIMED, DeliveryState.IN_DOUBT}  # their calendar may hold it
+INVITING = frozenset(kind for kind, traits in TRAITS.items() if traits.calendar) - ENDS_THE_ENTRY
 
 
 def count(session: Session, symposium: Symposium, state: RegistrationState) -> int:
@@ -121,7 +123,7 @@ def give_back(
     registration.state, registration.registered_at = RegistrationState.WITHDRAWN, now
     session.flush()
     if mail and before is not RegistrationState.PENDING:
-        facts: dict[str, object] = {"invited": _was_invited(session, registration)}
+        facts: dict[str, object] = {"invited": _was_invited(session, symposium, registration)}
         _tell(session, house, registration, MailingKind.WITHDRAWAL, "withdrawal", now, facts)
     move_up(session, house, symposium, now)
 
@@ -136,8 +138,10 @@ def has_left(registration: Registration) -> bool:
     return registration.state is RegistrationState.WITHDRAWN
 
 
-def _was_invited(session: Session, registration: Registration) -> bool:
-    with_calendar = [kind for kind, traits in TRAITS.items() if traits.calendar]
+def _was_invited(session: Session, symposium: Symposium, registration: Registration) -> bool:
+    """Whether their calendar may hold it: by a mail that was taken, or by one that is leaving just now."""
+    if registration.invited or not has_day(symposium):
+        return registration.invited
     return (
         session.scalar(
             select(Delivery.id)
@@ -145,8 +149,8 @@ def _was_invited(session: Session, registration: Registration) -> bool:
             .where(
                 Delivery.subscriber_id == registration.subscriber_id,
                 Delivery.registration_id == registration.id,
-                Delivery.state.in_(_PERHAPS),
-                Mailing.kind.in_(with_calendar),
+                Delivery.state == DeliveryState.CLAIMED,
+                Mailing.kind.in_(INVITING),
             )
             .limit(1)
         )

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from mailer.db.embargoes import Embargo, is_public
@@ -21,7 +21,11 @@ from mailer.vocabulary import EndSource, Precision, StatementState, SymposiumSta
 
 PAGE = 30  # statements on one page of the archive
 FAR = date.max
-PUBLIC_STATES = (SymposiumState.ANNOUNCED, SymposiumState.CANCELLED)
+# A draft that was called off was never announced, and is not.
+IS_PUBLIC = or_(
+    Symposium.state == SymposiumState.ANNOUNCED,
+    (Symposium.state == SymposiumState.CANCELLED) & Symposium.dates.any(SymposiumDate.announced),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +77,11 @@ class SymposiumPage:
     series_text: str
     has_calendar: bool
     over: bool
+
+    @property
+    def announced_end(self) -> datetime | None:
+        """Its end, where it is no estimate of ours."""
+        return None if self.end_assumed else self.ends_at
 
     @property
     def postponed(self) -> bool:
@@ -210,7 +219,7 @@ def symposium(session: Session, slug: str, now: datetime) -> SymposiumPage | Non
 
 def find_public(session: Session, slug: str) -> Symposium | None:
     """The row of one public symposium, for rooms of services."""
-    wanted = select(Symposium).where(Symposium.slug == slug, Symposium.state.in_(PUBLIC_STATES))
+    wanted = select(Symposium).where(Symposium.slug == slug, IS_PUBLIC)
     return session.scalars(wanted).one_or_none()
 
 
@@ -218,7 +227,7 @@ def public_symposia(session: Session) -> Iterable[Symposium]:
     """The rows of every public symposium, with their series and dates."""
     return session.scalars(
         select(Symposium)
-        .where(Symposium.state.in_(PUBLIC_STATES))
+        .where(IS_PUBLIC)
         .options(selectinload(Symposium.dates), selectinload(Symposium.series))
     )
 
@@ -254,10 +263,7 @@ def page_of(found: Symposium, now: datetime) -> SymposiumPage:
 
 
 def _earlier(found: Symposium) -> tuple[EarlierDate, ...]:
-    # A date that staff corrected before the announcement was never public; only a move raises SEQUENCE.
-    if found.sequence == 0:
-        return ()
-    return tuple(_date(one) for one in found.dates if one.generation != found.generation)
+    return tuple(_date(one) for one in found.dates if one.announced and one.generation != found.generation)
 
 
 def _date(one: SymposiumDate) -> EarlierDate:

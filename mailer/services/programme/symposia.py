@@ -13,7 +13,7 @@ from mailer.services import audit
 from mailer.services.house import House
 from mailer.services.incidents import close_incident
 from mailer.services.programme import facts, notices, reminders
-from mailer.services.programme.dates import Moment, moment_of, set_moment
+from mailer.services.programme.dates import Moment, mark_announced, moment_of, set_moment
 from mailer.services.sending.announce import Announcement, announce
 from mailer.services.sending.outlook import event_of
 from mailer.vocabulary import EndSource, FieldSource, MailingKind, Precision, SkipReason, SymposiumState
@@ -83,6 +83,7 @@ def announce_symposium(
         raise SymposiumRefusal("This symposium was called off. A new one needs a line of its own.")
     if symposium.state is SymposiumState.DRAFT:
         symposium.state, symposium.changed_at = SymposiumState.ANNOUNCED, now
+        mark_announced(session, symposium)
         audit.record(
             session, actor=actor, action="symposium-announced", subject=f"symposium:{symposium.id}", now=now
         )

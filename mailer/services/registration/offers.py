@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session, selectinload
 
 from mailer.db.programme import Series, Symposium
 from mailer.services.programme import public
-from mailer.services.programme.public import PUBLIC_STATES, SymposiumPage
+from mailer.services.programme.public import IS_PUBLIC, SymposiumPage
 from mailer.services.registration.opening import Offer, offer_of
 from mailer.services.registration.questions import Question
 
@@ -52,7 +52,7 @@ class Board:
 
 def of_symposium(session: Session, slug: str, now: datetime) -> Board | None:
     """The form of one public symposium; None for a draft or an unknown one."""
-    wanted = select(Symposium).where(Symposium.slug == slug, Symposium.state.in_(PUBLIC_STATES))
+    wanted = select(Symposium).where(Symposium.slug == slug, IS_PUBLIC)
     found = session.scalars(wanted.options(selectinload(Symposium.dates))).unique().one_or_none()
     return None if found is None else Board(dates=(_date(session, found, now),))
 
@@ -62,7 +62,7 @@ def of_series(session: Session, key: str, now: datetime) -> Board | None:
     series = session.scalars(select(Series).where(Series.key == key)).one_or_none()
     if series is None:
         return None
-    wanted = select(Symposium).where(Symposium.series_id == series.id, Symposium.state.in_(PUBLIC_STATES))
+    wanted = select(Symposium).where(Symposium.series_id == series.id, IS_PUBLIC)
     found = session.scalars(wanted.options(selectinload(Symposium.dates))).unique().all()
     dates = sorted((_date(session, one, now) for one in found), key=_order)
     if not dates:

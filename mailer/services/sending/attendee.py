@@ -12,7 +12,7 @@ from mailer.services.sending.traits import NOTICES
 from mailer.vocabulary import Attendance, MailingKind, RegistrationState
 
 JOINING = timedelta(hours=24)  # before the start: from then on a confirmation holds the way into the room
-OF_WHAT_THEY_KNOW = NOTICES | {MailingKind.CANCELLATION}
+OF_WHAT_THEY_KNOW = NOTICES | {MailingKind.CANCELLATION, MailingKind.WITHDRAWAL}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,7 +37,7 @@ from mailer.services.sending.attendee import language_for, links, manner_of
 from mailer.services.sending.claim import Slice
 from mailer.services.sending.content import Content, Reader, read_content
 from mailer.services.sending.embargo_rows import TEXTS
-from mailer.services.sending.invitation import invitation, local_time
+from mailer.services.sending.invitation import invitation, local_time, stamp
 from mailer.services.sending.reader import entry_of, read_reader, spoken_of
 from mailer.services.sending.settle import GIVEN_BACK, UNFIT
 from mailer.services.sending.texts import language_of, text_ahead
@@ -208,7 +208,7 @@ class Mail:
             sequence=symposium.sequence + registration.sequence_bump,
             cancelled=frame.kind in ENDS_THE_ENTRY,
             attendee=address,
-            stamped_at=self.candidate.created_at,
+            stamped_at=stamp(symposium, self.candidate.created_at),
             language=frame.language,
         )
 
@@ -273,7 +273,7 @@ class Composer:
         if key not in frames:
             reader = read_reader(session, mailing, symposium, variant.manner)
             kind = reader.kind or mailing.kind
-            entry = entry_of(mailing, kind, symposium, variant.manner, reader.told)
+            entry = entry_of(kind, symposium, variant.manner, reader.entered)
             frames[key] = Frame(
                 house=self.house,
                 mailing=mailing,

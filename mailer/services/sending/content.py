@@ -36,7 +36,7 @@ from mailer.messages.facts import (
 )
 from mailer.messages.slots import expand_placeholders
 from mailer.services.house import House
-from mailer.services.sending.invitation import has_day
+from mailer.services.sending.invitation import announced_end, has_day
 from mailer.services.sending.notice import as_told, changes, same_time
 from mailer.services.sending.statement_content import digest_mail, statement_mail, topic_name
 from mailer.services.sending.variant import Variant
@@ -48,11 +48,13 @@ class Reader:
     """What a mail to attendees depends on beside its language: what they were told, and whether they came.
 
     `kind`: the notice it is to them. `told`: the facts of their last mail, None where nobody knows.
-    `joining`: the way into the room stands in it. `seated`: they have a place and do not wait for one.
+    `entered`: what a mail that ends an entry takes out of their calendar. `joining`: the way into the room
+    stands in it. `seated`: they have a place and do not wait for one.
     """
 
     kind: MailingKind | None = None
     told: SymposiumVersion | None = None
+    entered: Symposium | None = None
     came: bool | None = None
     joining: bool = False
     seated: bool = True
@@ -241,4 +243,5 @@ def _in_words(precision: Precision, moment: Symposium | SymposiumVersion, langua
         language=language,
         tba=still_open(language, day_known=precision is Precision.DATE),
         with_offset=True,
+        ends_at=announced_end(moment),
     )

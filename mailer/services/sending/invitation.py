@@ -3,8 +3,10 @@
 from datetime import datetime, timedelta
 
 from mailer.db.programme import Symposium, SymposiumDate, SymposiumVersion
+from mailer.ingest.text import one_line
 from mailer.messages.calendar import Calendar, CalendarEvent, Method, Status, itip
 from mailer.messages.catalogues import end_estimated, same_time, still_open
+from mailer.messages.linkless import without_links
 from mailer.messages.words import reader_line
 from mailer.services.house import House
 from mailer.vocabulary import EndSource, Precision, SymposiumState
@@ -13,6 +15,13 @@ from mailer.vocabulary import EndSource, Precision, SymposiumState
 def has_day(moment: Symposium | SymposiumDate | SymposiumVersion) -> bool:
     """Whether a calendar can hold it: its day is known. A month or less becomes no entry anywhere."""
     return moment.starts_at is not None or (moment.precision is Precision.DATE and moment.day is not None)
+
+
+def announced_end(moment: Symposium | SymposiumVersion) -> datetime | None:
+    """When it ends; None where nobody has announced an end."""
+    if moment.starts_at is None or moment.end_source is EndSource.ASSUMED:
+        return None
+    return moment.starts_at + timedelta(minutes=moment.minutes)
 
 
 def calendar_event(
@@ -38,14 +47,21 @@ def calendar_event(
         ends_at=starts_at + timedelta(minutes=symposium.minutes) if starts_at else None,
         end_assumed=not whole_day and symposium.end_source is EndSource.ASSUMED,
         end_note=end_estimated(language),
-        summary=symposium.title,
+        summary=_summary(house, symposium),
         description=_description(symposium, language, whole_day=whole_day),
-        location=symposium.place or "",
+        location=one_line(symposium.place or ""),
         url=house.url("symposia", symposium.slug),
         organizer_name=house.settings.organisation,
         organizer_address=house.settings.from_address,
         status=Status.CANCELLED if cancelled else Status.CONFIRMED,
     )
+
+
+def _summary(house: House, symposium: Symposium) -> str:
+    """Its title; where that is nothing but a link, which no file may hold, whose it is."""
+    named = (symposium.title, symposium.series.name if symposium.series else "", house.settings.organisation)
+    lines = (one_line(without_links(name)) for name in named)
+    return next((line for line in lines if line), house.settings.organisation)
 
 
 def _description(symposium: Symposium, language: str, *, whole_day: bool) -> str:
@@ -70,9 +86,19 @@ def invitation(
     return Calendar(method=method, octets=itip(event, method, attendee=attendee))
 
 
+def stamp(symposium: Symposium, written_at: datetime) -> datetime:
+    """The DTSTAMP of one mail: when its row was written, or its facts changed later than that.
+
+    A notice may wait while its reader leaves, comes back and hears of other facts; with the same SEQUENCE
+    the later DTSTAMP holds (RFC 5546 2.1.5), so it must not be the earlier one.
+    """
+    changed_at = symposium.facts_changed_at
+    return written_at if changed_at is None else max(written_at, changed_at)
+
+
 def local_time(symposium: Symposium, zone: str | None, language: str) -> dict[str, str]:
     """The slot that says the start on the reader's clock, in UTC when their zone is unknown."""
     if symposium.starts_at is None or symposium.zone is None:
         return {}
-    line = reader_line(symposium.starts_at, symposium.zone, zone, language)
+    line = reader_line(symposium.starts_at, symposium.zone, zone, language, announced_end(symposium))
     return {"local_time": line or same_time(language)}

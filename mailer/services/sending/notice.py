@@ -1,12 +1,11 @@
 """Notice: which of the notices a change is, and what of the facts differs, in the reader's words."""
 
-from datetime import timedelta
-
 from mailer.db.programme import Symposium, SymposiumVersion
 from mailer.messages import words
 from mailer.messages.catalogues import online_words, see_page
 from mailer.messages.facts import Change, ChangedThing
-from mailer.vocabulary import EndSource, MailingKind, Precision
+from mailer.services.sending.invitation import announced_end
+from mailer.vocabulary import MailingKind, Precision
 
 EXACT = frozenset({Precision.DATETIME, Precision.DATE})
 
@@ -27,20 +26,21 @@ def changes(told: SymposiumVersion, live: Symposium, language: str) -> tuple[Cha
         found.append(Change(what=ChangedThing.TITLE, old=told.title, new=live.title))
     if told.place != live.place:
         found.append(Change(what=ChangedThing.PLACE, old=told.place, new=live.place or see_page(language)))
-    end = end_words(live, language)
-    if end is not None and (told.minutes, told.end_source) != (live.minutes, live.end_source):
-        found.append(Change(what=ChangedThing.END, old=end_words(told, language), new=end))
+    end = _end_words(live, language)
+    # Where the time changed too, the old and the new one each name their end.
+    if end is not None and same_time(told, live) and announced_end(told) != announced_end(live):
+        found.append(Change(what=ChangedThing.END, old=_end_words(told, language), new=end))
     if told.online != live.online and live.online is not None:
         old = None if told.online is None else online_words(language, told.online)
         found.append(Change(what=ChangedThing.JOINING, old=old, new=online_words(language, live.online)))
     return tuple(found)
 
 
-def end_words(row: Symposium | SymposiumVersion, language: str) -> str | None:
-    """When it ends on its own clock; None where nobody has announced an end."""
-    if row.starts_at is None or row.zone is None or row.end_source is EndSource.ASSUMED:
+def _end_words(row: Symposium | SymposiumVersion, language: str) -> str | None:
+    ends_at = announced_end(row)
+    if ends_at is None or row.starts_at is None or row.zone is None:
         return None
-    return words.time_words(row.starts_at + timedelta(minutes=row.minutes), row.zone, language)
+    return words.end_words(row.starts_at, ends_at, row.zone, language)
 
 
 def same_time(told: SymposiumVersion, live: Symposium) -> bool:
@@ -65,11 +65,12 @@ def as_told(symposium: Symposium, told: SymposiumVersion) -> Symposium:
         place=told.place,
         sequence=symposium.sequence,
         facts_version=symposium.facts_version,
+        facts_changed_at=symposium.facts_changed_at,
         precision=told.precision,
         day=told.day,
         wall_time=told.wall_time,
         zone=told.zone,
         starts_at=told.starts_at,
-        minutes=symposium.minutes,
+        minutes=told.minutes or symposium.minutes,  # none was told where none was announced
         end_source=told.end_source,
     )

@@ -20,7 +20,8 @@ from mailer.vocabulary import MailingKind
 
 UNKNOWN = 0  # as a version: nobody knows which facts this reader has
 TELLS_NOTHING = frozenset({MailingKind.FOLLOW_UP, MailingKind.REGISTRATION_REQUEST})
-ENDS_THE_ENTRY = frozenset({MailingKind.CANCELLATION, MailingKind.POSTPONED, MailingKind.WITHDRAWAL})
+LEAVING = frozenset({MailingKind.CANCELLATION, MailingKind.WITHDRAWAL})
+ENDS_THE_ENTRY = LEAVING | {MailingKind.POSTPONED}
 
 
 class Heard(NamedTuple):
@@ -45,7 +46,10 @@ def told_by(kind: MailingKind, symposium: Symposium | None) -> Heard | None:
 
 
 def told_once(session: Session, mailing: Mailing, fence: int | None) -> Heard | None:
-    """The same for a mail that was claimed some time ago: None when the facts have changed since."""
+    """The same for a mail that was claimed some time ago.
+
+    Where the facts have changed since, nobody knows which it told, and an entry may stand in their calendar.
+    """
     if mailing.symposium_id is None or fence is None:
         return None
     symposium = session.get(Symposium, mailing.symposium_id)
@@ -53,9 +57,13 @@ def told_once(session: Session, mailing: Mailing, fence: int | None) -> Heard | 
     if symposium is None or claim is None:
         return None
     changed_at = symposium.facts_changed_at
-    if changed_at is not None and changed_at > claim.claimed_at:
+    told = told_by(mailing.kind, symposium)
+    if told is None or changed_at is None or changed_at <= claim.claimed_at:
+        return told
+    if not told.firm:
         return None
-    return told_by(mailing.kind, symposium)
+    enters = TRAITS[mailing.kind].calendar and mailing.kind not in LEAVING
+    return told._replace(version=UNKNOWN, invites=True if enters else None)
 
 
 def remember(

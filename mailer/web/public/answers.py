@@ -45,9 +45,9 @@ def settled(changed_at: datetime | None, now: datetime) -> datetime | None:
 
 def _is_known(request: Request, tag: str, modified_at: datetime | None) -> bool:
     """Whether the reader has these octets. Who sends an ETag is judged by it alone."""
-    if_none_match = request.headers.get("if-none-match")
-    if if_none_match is not None:
-        return _has(if_none_match, tag)
+    if_none_match = request.headers.getlist("if-none-match")  # several lines are one list (RFC 9110 5.3)
+    if if_none_match:
+        return _has(",".join(if_none_match), tag)
     seen_at = _date(request.headers.get("if-modified-since", ""))
     return modified_at is not None and seen_at is not None and modified_at.replace(microsecond=0) <= seen_at
 
