@@ -36,6 +36,21 @@ def on_the_way(
     return outbox.open_kinds(session, unsure, NOTICES | CONFIRMING)
 
 
+def is_past(kind: MailingKind, symposium: Symposium, now: datetime) -> bool:
+    """True for what only helps until a moment that has come: a confirmation until the end, a word about the
+    waiting list until the start."""
+    if kind not in CONFIRMING:
+        return False
+    ends = helps_until(kind, symposium)
+    return ends is not None and ends <= now
+
+
+def helps_until(kind: MailingKind, symposium: Symposium) -> datetime | None:
+    """Until when a mail about somebody's place helps them; None where no hour and no day is known."""
+    event = event_of(symposium)
+    return (event.starts_at or event.over_at) if kind is MailingKind.WAITING_LIST else event.over_at
+
+
 def rules_of(around: Surroundings) -> frozenset[int]:
     """The reminder rules by which the mailings among these were made."""
     return frozenset(mailing.rule_id for mailing in around.mailings.values() if mailing.rule_id is not None)

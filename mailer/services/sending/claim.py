@@ -20,7 +20,7 @@ from mailer.db.outbox import Candidate, Surroundings
 from mailer.failpoints import Failpoint
 from mailer.services.house import House
 from mailer.services.sending import digest_claim
-from mailer.services.sending.attendees import CONFIRMING, on_the_way, reason_for_rule, rules_of
+from mailer.services.sending.attendees import CONFIRMING, is_past, on_the_way, reason_for_rule, rules_of
 from mailer.services.sending.gate import OPEN_BY_NOW, Gate
 from mailer.services.sending.halt import sending_allowed
 from mailer.services.sending.lanes import Allowances, lock_and_allow, spend
@@ -310,6 +310,8 @@ def _reason_for_attendee(candidate: Candidate, around: Surroundings, now: dateti
         return SkipReason.SYMPOSIUM_CANCELLED
     if symposium.questions:
         return SkipReason.DATE_UNCONFIRMED
+    if is_past(mailing.kind, symposium, now):
+        return SkipReason.TOO_LATE
     if mailing.kind in NOTICES and registration.told_version == symposium.facts_version:
         return SkipReason.NOTHING_CHANGED
     if mailing.kind in BY_RULE:

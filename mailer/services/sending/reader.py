@@ -24,7 +24,12 @@ def read_reader(session: Session, mailing: Mailing, symposium: Symposium | None,
         if mailing.kind in NOTICES:
             kind = notice_kind(told.precision if told else None, symposium.precision)
     return Reader(
-        kind=kind, told=told, came=CAME.get(manner.came), joining=manner.joining, seated=manner.seated
+        kind=kind,
+        told=told,
+        came=CAME.get(manner.came),
+        joining=manner.joining,
+        seated=manner.seated,
+        at=manner.at,
     )
 
 
