@@ -242,8 +242,9 @@ def rows(mailing: Mailing, slot: Slot, reason: Any, *, registration_id: Any) -> 
     ).outerjoin_from(Subscriber, LaneDomain, LaneDomain.domain_index == Subscriber.domain_index)
 
 
-def retime(session: Session, mailing: Mailing, slot: Slot) -> None:
-    """Give the rows that wait the turn they would have today; what was set aside and is ahead waits again."""
+def retime(session: Session, mailing: Mailing, slot: Slot, *, registration_id: int | None = None) -> None:
+    """Give the rows that wait, or one attendee's, the turn they would have today; what was set aside and is
+    ahead waits again."""
     zone = (
         select(READER_ZONE)
         .join(Subscriber, Subscriber.id == Registration.subscriber_id)
@@ -253,12 +254,11 @@ def retime(session: Session, mailing: Mailing, slot: Slot) -> None:
     due_at = by_zone(slot, zone, lambda turn: literal(turn.due_at, Instant))
     not_after = by_zone(slot, zone, lambda turn: literal(turn.not_after, Instant))
     of_it = update(Delivery).where(Delivery.mailing_id == mailing.id)
+    if registration_id is not None:
+        of_it = of_it.where(Delivery.registration_id == registration_id)
     unfolded = {"synchronize_session": False}
-    set_aside = (Delivery.state == DeliveryState.CANCELLED) & Delivery.reason.in_(TAKEN_BACK) | (
-        (Delivery.state == DeliveryState.SKIPPED) & (Delivery.reason == SkipReason.SUPERSEDED.value)
-    )
     session.execute(
-        of_it.where(set_aside, due_at > slot.now)
+        of_it.where(_set_aside(), due_at > slot.now)
         .values(state=DeliveryState.PENDING, reason=None, settled_at=None, due_at=due_at, not_after=not_after)
         .execution_options(**unfolded)
     )
@@ -275,6 +275,17 @@ def retime(session: Session, mailing: Mailing, slot: Slot) -> None:
             .values(state=DeliveryState.SKIPPED, reason=SkipReason.SUPERSEDED.value, settled_at=slot.now)
             .execution_options(**unfolded)
         )
+
+
+def _set_aside() -> ColumnElement[bool]:
+    """Rows that come back when what set them aside holds no longer: of who withdrew, when they are back."""
+    cancelled = Delivery.state == DeliveryState.CANCELLED
+    is_back = exists().where(
+        Registration.id == Delivery.registration_id, Registration.state == RegistrationState.CONFIRMED
+    )
+    left = cancelled & (Delivery.reason == SkipReason.WITHDRAWN.value) & is_back
+    skipped = (Delivery.state == DeliveryState.SKIPPED) & (Delivery.reason == SkipReason.SUPERSEDED.value)
+    return cancelled & Delivery.reason.in_(TAKEN_BACK) | left | skipped
 
 
 TAKEN_BACK = (SkipReason.DATE_MOVED.value, SkipReason.RULE_REMOVED.value)

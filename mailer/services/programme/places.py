@@ -108,7 +108,8 @@ def _confirm(
 ) -> None:
     registration.state, registration.registered_at = RegistrationState.CONFIRMED, now
     session.flush()
-    reminders.join(session, symposium, registration.id, now)
+    came_back = registration.sequence_bump > 0
+    reminders.join(session, symposium, registration.id, now, came_back=came_back)
     if mail:
         facts: dict[str, object] = {"promoted": True} if promoted else {}
         kind = MailingKind.REGISTRATION_CONFIRMATION
@@ -135,6 +136,7 @@ def give_back(
         registration.sequence_bump += 1
     registration.state, registration.registered_at = RegistrationState.WITHDRAWN, now
     session.flush()
+    reminders.leave(session, symposium, registration.id, now)
     if mail and before is not RegistrationState.PENDING:
         facts: dict[str, object] = {"invited": _was_invited(session, registration)}
         _tell(session, house, symposium, registration, MailingKind.WITHDRAWAL, "withdrawal", now, facts)

@@ -52,6 +52,7 @@ CALLED_OFF = frozenset(
         SkipReason.DATE_MOVED,
         SkipReason.RULE_REMOVED,
         SkipReason.RETRACTED,
+        SkipReason.WITHDRAWN,
     }
 )
 A_MOMENT = timedelta(minutes=1)  # until a notice is looked at again whose reader has another mail on its way
