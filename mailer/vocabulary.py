@@ -69,6 +69,7 @@ class SkipReason(StrEnum):
     SUPERSEDED = "superseded"
     RULE_REMOVED = "rule_removed"
     ATTENDANCE = "attendance"
+    NOTED_LATE = "noted_late"
     DATE_UNCONFIRMED = "date_unconfirmed"
     DATE_MOVED = "date_moved"
     SYMPOSIUM_CANCELLED = "symposium_cancelled"

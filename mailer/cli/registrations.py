@@ -213,6 +213,8 @@ def _report_attendance(marked: Marked, *, apply: bool) -> None:
     )
     if marked.strangers:
         terminal.say(f"{marked.strangers:,} on the list have no place at this symposium and are passed over.")
+    for sentence in marked.follow_ups:
+        terminal.say(sentence)
     _refused(marked.refused)
 
 

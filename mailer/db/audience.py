@@ -166,8 +166,7 @@ def attendees(
         if any(turn.superseded for turn in slot.turns):
             gone = by_zone(slot, READER_ZONE, lambda turn: literal(turn.superseded))
             cases.append((gone.is_(True), SkipReason.SUPERSEDED.value))
-        if any(turn.due_at <= slot.now for turn in slot.turns):  # nothing past bursts out
-            cases.append((due_at <= slot.now, SkipReason.PLANNED_LATE.value))
+        cases += _past(mailing, slot, due_at)
     if near:
         cases.append((_reminded_before(mailing, near), SkipReason.ALREADY_TOLD.value))
     people = (
@@ -178,11 +177,26 @@ def attendees(
             Registration.state.in_(STATES_OF[mailing.kind]),
         )
     )
-    came = ATTENDANCE_OF.get(mailing.facts.get("audience", ""))
+    came = came_of(mailing)
     if came is not None:
         people = people.where(Registration.attendance == came)
     only = registration_id or mailing.registration_id
     return people.where(Registration.id == only) if only is not None else people
+
+
+def _past(mailing: Mailing, slot: Slot, due_at: ColumnElement[Any]) -> list[tuple[ColumnElement[bool], str]]:
+    """Nothing past bursts out; but who was there may be noted a little late, within the rule's grace."""
+    if came_of(mailing) is not None:
+        over = by_zone(slot, READER_ZONE, lambda turn: literal(turn.not_after <= slot.now))
+        return [(over.is_(True), SkipReason.NOTED_LATE.value)]
+    if any(turn.due_at <= slot.now for turn in slot.turns):
+        return [(due_at <= slot.now, SkipReason.PLANNED_LATE.value)]
+    return []
+
+
+def came_of(mailing: Mailing) -> Attendance | None:
+    """What must be noted of its readers; None for a mailing to all."""
+    return ATTENDANCE_OF.get(mailing.facts.get("audience", ""))
 
 
 def _barred(mailing: Mailing) -> ColumnElement[bool]:
@@ -242,8 +256,9 @@ def rows(mailing: Mailing, slot: Slot, reason: Any, *, registration_id: Any) -> 
     ).outerjoin_from(Subscriber, LaneDomain, LaneDomain.domain_index == Subscriber.domain_index)
 
 
-def retime(session: Session, mailing: Mailing, slot: Slot) -> None:
-    """Give the rows that wait the turn they would have today; what was set aside and is ahead waits again."""
+def retime(session: Session, mailing: Mailing, slot: Slot, *, registration_id: int | None = None) -> None:
+    """Give the rows that wait, or one attendee's, the turn they would have today; what was set aside and is
+    ahead waits again."""
     zone = (
         select(READER_ZONE)
         .join(Subscriber, Subscriber.id == Registration.subscriber_id)
@@ -253,15 +268,23 @@ def retime(session: Session, mailing: Mailing, slot: Slot) -> None:
     due_at = by_zone(slot, zone, lambda turn: literal(turn.due_at, Instant))
     not_after = by_zone(slot, zone, lambda turn: literal(turn.not_after, Instant))
     of_it = update(Delivery).where(Delivery.mailing_id == mailing.id)
+    if registration_id is not None:
+        of_it = of_it.where(Delivery.registration_id == registration_id)
     unfolded = {"synchronize_session": False}
-    set_aside = (Delivery.state == DeliveryState.CANCELLED) & Delivery.reason.in_(TAKEN_BACK) | (
-        (Delivery.state == DeliveryState.SKIPPED) & (Delivery.reason == SkipReason.SUPERSEDED.value)
-    )
     session.execute(
-        of_it.where(set_aside, due_at > slot.now)
+        of_it.where(_set_aside(), due_at > slot.now)
         .values(state=DeliveryState.PENDING, reason=None, settled_at=None, due_at=due_at, not_after=not_after)
         .execution_options(**unfolded)
     )
+    came = came_of(mailing)
+    if came is not None:
+        session.execute(
+            of_it.where(_noted_again(came), not_after > slot.now)
+            .values(
+                state=DeliveryState.PENDING, reason=None, settled_at=None, due_at=due_at, not_after=not_after
+            )
+            .execution_options(**unfolded)
+        )
     fresh = Delivery.state.in_(WAITING) & (Delivery.attempts == 0)
     session.execute(
         of_it.where(fresh, (Delivery.due_at != due_at) | (Delivery.not_after != not_after))
@@ -275,6 +298,24 @@ def retime(session: Session, mailing: Mailing, slot: Slot) -> None:
             .values(state=DeliveryState.SKIPPED, reason=SkipReason.SUPERSEDED.value, settled_at=slot.now)
             .execution_options(**unfolded)
         )
+
+
+def _noted_again(came: Attendance) -> ColumnElement[bool]:
+    """Rows that were left out for what was noted of their readers, who are noted otherwise now."""
+    by_word = (SkipReason.ATTENDANCE.value, SkipReason.NOTED_LATE.value)
+    is_so = exists().where(Registration.id == Delivery.registration_id, Registration.attendance == came)
+    return (Delivery.state == DeliveryState.SKIPPED) & Delivery.reason.in_(by_word) & is_so
+
+
+def _set_aside() -> ColumnElement[bool]:
+    """Rows that come back when what set them aside holds no longer: of who withdrew, when they are back."""
+    cancelled = Delivery.state == DeliveryState.CANCELLED
+    is_back = exists().where(
+        Registration.id == Delivery.registration_id, Registration.state == RegistrationState.CONFIRMED
+    )
+    left = cancelled & (Delivery.reason == SkipReason.WITHDRAWN.value) & is_back
+    skipped = (Delivery.state == DeliveryState.SKIPPED) & (Delivery.reason == SkipReason.SUPERSEDED.value)
+    return cancelled & Delivery.reason.in_(TAKEN_BACK) | left | skipped
 
 
 TAKEN_BACK = (SkipReason.DATE_MOVED.value, SkipReason.RULE_REMOVED.value)

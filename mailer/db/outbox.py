@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from mailer.db.audience import READER_ZONE
 from mailer.db.dialect import one_of
 from mailer.db.digest_texts import Told
+from mailer.db.follow_ups import FollowUp
 from mailer.db.lanes import Lane
 from mailer.db.mailings import BULK_RANK, OPEN, URGENT_RANKS, WAITING, Claim, Delivery, Mailing
 from mailer.db.people import Subscriber, Subscription
@@ -58,6 +59,7 @@ class Surroundings:
     digests: Mapping[int, Told] | None = None  # by delivery, where there are digests among them
     # The kinds of mails that are open for a registration which may not know the live facts.
     on_the_way: dict[int, frozenset[MailingKind]] = field(default_factory=dict)
+    follow_ups: Mapping[int, tuple[FollowUp, ...]] = field(default_factory=dict)  # by registration
     ended_rules: frozenset[int] = frozenset()  # of their mailings' reminder rules those that were removed
 
 

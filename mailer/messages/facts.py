@@ -21,7 +21,7 @@ _LEAD = re.compile(r"([1-9][0-9]{0,3})([wdhm])")
 
 
 class Tense(StrEnum):
-    """Where the symposium stands at the moment the reminder leaves; the words must be true then."""
+    """Where the symposium stands at the moment the mail leaves; the words must be true then."""
 
     BEFORE = "before"
     UNDER_WAY = "under_way"
@@ -154,6 +154,7 @@ class AskedFor:
     title: str
     when: str
     language: str
+    tense: Tense = Tense.BEFORE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,6 +176,7 @@ class RegistrationFacts:
     symposium: SymposiumFacts
     joining: bool = False
     promoted: bool = False
+    tense: Tense = Tense.BEFORE
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -52,7 +52,7 @@ WRONG = [
     (("--ends", "11:00"), "before the start"),
     (("--ends", "noon"), "24 hours"),
     (("--capacity", "many"), "number of people"),
-    (("--closes", "2090-02-24T13:00"), "begun"),
+    (("--closes", "2090-02-24T13:01"), "is over"),
     (("--opens", "2090-02-20T13:00", "--closes", "2090-02-19T13:00"), "before it opens"),
     (("--opens", "2090-02-20T13:00", "--window-zone", "Mars/Olympus"), "Mars/Olympus"),
     (("--join-url", "http://rooms.example.com"), "https://"),

@@ -374,12 +374,16 @@ def facts(kind: MailingKind, language: str, size: Size = Size.TYPICAL) -> Facts:
             return TranslationFacts(**vars(_statement(language, size)))
         case MailingKind.REGISTRATION_CONFIRMATION:
             return RegistrationFacts(
-                symposium=symposium(language, size), joining=size is Size.LONG, promoted=size is Size.LONG
+                symposium=symposium(language, size),
+                joining=size is Size.LONG,
+                promoted=size is Size.LONG,
+                tense=Tense.UNDER_WAY if size is Size.LONG else Tense.BEFORE,
             )
         case MailingKind.REGISTRATION_REQUEST:
             asked = 3 if size is Size.LONG else 1
             one = symposium(language, size)
-            wanted = AskedFor(title=one.title, when=one.when, language=one.language)
+            tense = Tense.UNDER_WAY if size is Size.LONG else Tense.BEFORE
+            wanted = AskedFor(title=one.title, when=one.when, language=one.language, tense=tense)
             return RegistrationRequestFacts(symposia=(wanted,) * asked)
         case MailingKind.WAITING_LIST:
             return WaitingListFacts(symposium=_without_calendar(language, size))

@@ -329,7 +329,7 @@ def test_the_timeline_says_who_waits_in_vain(desk: Desk) -> None:
     desk.edit(place="Room 4")
     said = printed(desk)
     assert "1d: before 1 day" in said
-    assert "1 waiting     1 will be left out: They withdrew their registration." in said
+    assert "1 waiting     1 left out: They withdrew their registration." in said
     desk.edit(place="")
     assert "1 will be left out: What it would have told them they know already." in printed(desk)
     assert stays != leaves

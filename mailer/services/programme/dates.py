@@ -1,7 +1,7 @@
 """The dates of a symposium: setting one, and the generations by which mailings tell them apart."""
 
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select, update
@@ -52,6 +52,13 @@ def is_day_over(symposium: Symposium, now: datetime) -> bool:
     if symposium.precision is Precision.MONTH:
         return (symposium.day.year, symposium.day.month) < (today.year, today.month)
     return symposium.day < today
+
+
+def is_over(symposium: Symposium, now: datetime) -> bool:
+    """True once its end is past, as announced or as assumed; of one without an hour, once its day is."""
+    if symposium.starts_at is None:
+        return is_day_over(symposium, now)
+    return symposium.starts_at + timedelta(minutes=symposium.minutes) <= now
 
 
 def set_moment(session: Session, symposium: Symposium, moment: Moment, now: datetime) -> bool:

@@ -4,6 +4,7 @@ Every function works under the symposium's lock (`symposia.lock`), so that two w
 at once are counted one after the other and there is never one too many.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, func, select
@@ -17,6 +18,7 @@ from mailer.services.programme import reminders
 from mailer.services.programme.dates import is_day_over
 from mailer.services.programme.symposia import lock
 from mailer.services.sending.announce import Announcement, announce
+from mailer.services.sending.attendees import helps_until
 from mailer.services.sending.invitation import has_day
 from mailer.services.sending.told import ENDS_THE_ENTRY
 from mailer.services.sending.traits import TRAITS
@@ -49,9 +51,22 @@ def has_begun(symposium: Symposium, now: datetime) -> bool:
     return is_day_over(symposium, now) if symposium.starts_at is None else symposium.starts_at <= now
 
 
-def takes(session: Session, symposium: Symposium) -> bool:
+def takes(session: Session, symposium: Symposium, now: datetime) -> bool:
     """True while whoever comes gets a place, or may wait for one."""
-    return symposium.waiting_list or free(session, symposium) != 0
+    return may_wait(symposium, now) or free(session, symposium) != 0
+
+
+def may_wait(symposium: Symposium, now: datetime) -> bool:
+    """True while its waiting list takes people: not once it has begun, since nobody moves up any more."""
+    return symposium.waiting_list and not has_begun(symposium, now)
+
+
+def holds(registration: Registration, now: datetime) -> bool:
+    """True for who has a place, or waits for one; once it has begun nobody waits, and who comes again may
+    take what is free."""
+    if registration.state is RegistrationState.WAITING:
+        return not has_begun(registration.symposium, now)
+    return registration.state is RegistrationState.CONFIRMED
 
 
 def seat(
@@ -68,7 +83,7 @@ def seat(
     `mail`: the attendee is told of it. Who comes back after a withdrawal raises their calendar's number.
     """
     move_up(session, house, symposium, now)
-    if not takes(session, symposium):
+    if not takes(session, symposium, now):
         return False
     room = free(session, symposium)
     if registration.sequence_bump:
@@ -77,7 +92,7 @@ def seat(
         registration.state, registration.registered_at = RegistrationState.WAITING, now
         session.flush()
         if mail:
-            _tell(session, house, registration, MailingKind.WAITING_LIST, "waiting", now)
+            _tell(session, house, symposium, registration, MailingKind.WAITING_LIST, "waiting", now)
         return True
     _confirm(session, house, symposium, registration, now, mail=mail)
     return True
@@ -95,11 +110,12 @@ def _confirm(
 ) -> None:
     registration.state, registration.registered_at = RegistrationState.CONFIRMED, now
     session.flush()
-    reminders.join(session, symposium, registration.id, now)
+    came_back = registration.sequence_bump > 0
+    reminders.join(session, symposium, registration.id, now, came_back=came_back)
     if mail:
         facts: dict[str, object] = {"promoted": True} if promoted else {}
         kind = MailingKind.REGISTRATION_CONFIRMATION
-        _tell(session, house, registration, kind, "confirmation", now, facts)
+        _tell(session, house, symposium, registration, kind, "confirmation", now, facts)
 
 
 def give_back(
@@ -122,9 +138,10 @@ def give_back(
         registration.sequence_bump += 1
     registration.state, registration.registered_at = RegistrationState.WITHDRAWN, now
     session.flush()
+    reminders.leave(session, symposium, registration.id, now)
     if mail and before is not RegistrationState.PENDING:
         facts: dict[str, object] = {"invited": _was_invited(session, symposium, registration)}
-        _tell(session, house, registration, MailingKind.WITHDRAWAL, "withdrawal", now, facts)
+        _tell(session, house, symposium, registration, MailingKind.WITHDRAWAL, "withdrawal", now, facts)
     move_up(session, house, symposium, now)
 
 
@@ -217,6 +234,7 @@ def move_up_everywhere(house: House, now: datetime) -> int:
 def _tell(
     session: Session,
     house: House,
+    symposium: Symposium,
     registration: Registration,
     kind: MailingKind,
     word: str,
@@ -229,6 +247,15 @@ def _tell(
         kind=kind,
         symposium_id=registration.symposium_id,
         registration_id=registration.id,
+        expires_at=None if kind is MailingKind.WITHDRAWAL else last_call([symposium], kind, now),
         facts=facts or {},
     )
     announce(session, house, announcement, now)
+
+
+def last_call(symposia: Iterable[Symposium], kind: MailingKind, now: datetime) -> datetime:
+    """Until when a mail that helps to take part in one of these may leave."""
+    ends = [helps_until(kind, one) for one in symposia]
+    known = [end for end in ends if end is not None]
+    lifetime = now + TRAITS[kind].lifetime
+    return min(lifetime, max(known)) if len(known) == len(ends) else lifetime

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, selectinload
 
 from mailer.db.embargoes import Embargo, is_public
 from mailer.db.programme import Statement, StatementText, Symposium, SymposiumDate
-from mailer.services.programme.dates import is_day_over
+from mailer.services.programme.dates import is_over
 from mailer.services.programme.notes import Changes, Note, changes_of, notes
 from mailer.services.sending.gate import OPEN_BY_NOW, EmbargoGate
 from mailer.services.sending.invitation import has_day
@@ -258,7 +258,7 @@ def page_of(found: Symposium, now: datetime) -> SymposiumPage:
         series_key=found.series.key if found.series else None,
         series_text=found.series.text if found.series else "",
         has_calendar=has_day(found),
-        over=_is_over(found, now),
+        over=is_over(found, now),
     )
 
 
@@ -274,12 +274,6 @@ def _date(one: SymposiumDate) -> EarlierDate:
         zone=one.zone or "UTC",
         starts_at=one.starts_at,
     )
-
-
-def _is_over(found: Symposium, now: datetime) -> bool:
-    if found.starts_at is not None:
-        return found.starts_at + timedelta(minutes=found.minutes) <= now
-    return is_day_over(found, now)
 
 
 def _order(page: SymposiumPage) -> tuple[date, int, str, str]:

@@ -16,6 +16,7 @@ from mailer.db.programme import Registration, Symposium
 from mailer.services.audience import people
 from mailer.services.house import House
 from mailer.services.programme import places
+from mailer.services.programme.dates import is_over
 from mailer.services.programme.symposia import SymposiumRefusal, lock
 from mailer.vocabulary import RegistrationState, SymposiumState
 
@@ -45,21 +46,31 @@ def register(
     """Register somebody and announce their confirmation. Registering twice is one registration.
 
     Beyond the capacity they wait. Raises SymposiumRefusal when the symposium is not announced,
-    is over, or is full and has no waiting list.
+    is over, or is full and nobody can wait. While it runs it takes people.
     """
     lock(session, symposium)
     refuse_unless_open(symposium, now)
     subscriber = person_of(session, house, attendee, now)
     registration = registration_of(session, symposium, subscriber, now)
-    if registration.state in HELD:
+    if places.holds(registration, now):
         return registration
     remember_choices(registration, attendee)
     if not places.seat(session, house, symposium, registration, now, mail=mail):
-        raise SymposiumRefusal(
-            f"All {symposium.capacity} places are taken and there is no waiting list. Raise the capacity "
-            f"or open one: mailer symposium set {symposium.slug} --waiting-list"
-        )
+        raise SymposiumRefusal(_full(symposium, now))
     return registration
+
+
+def _full(symposium: Symposium, now: datetime) -> str:
+    taken = f"All {symposium.capacity} places are taken"
+    if places.has_begun(symposium, now):
+        return (
+            f"{taken}, and as it has begun nobody waits for one any more. Raise the capacity: "
+            f"mailer symposium set {symposium.slug} --capacity {(symposium.capacity or 0) + 1}"
+        )
+    return (
+        f"{taken} and there is no waiting list. Raise the capacity or open one: "
+        f"mailer symposium set {symposium.slug} --waiting-list"
+    )
 
 
 def refuse_unless_open(symposium: Symposium, now: datetime) -> None:
@@ -69,8 +80,8 @@ def refuse_unless_open(symposium: Symposium, now: datetime) -> None:
             f"This symposium is {symposium.state}; people can register once it is announced: "
             f"mailer symposium announce {symposium.slug}"
         )
-    if places.has_begun(symposium, now):
-        raise SymposiumRefusal("This symposium has begun already; nobody can register any more.")
+    if is_over(symposium, now):
+        raise SymposiumRefusal("This symposium is over; nobody can register any more.")
 
 
 def person_of(session: Session, house: House, attendee: Attendee, now: datetime) -> Subscriber:

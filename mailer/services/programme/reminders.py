@@ -19,6 +19,7 @@ from mailer.services.house import House
 from mailer.services.programme import facts
 from mailer.services.sending import replan
 from mailer.services.sending.announce import Announcement, announce
+from mailer.services.sending.closing import close_overtaken
 from mailer.services.sending.expand import expand_by_rule
 from mailer.services.sending.outlook import Outlook, night, outlooks, rules_for, zones_of
 from mailer.services.sending.traits import BY_RULE, NOTICES
@@ -112,9 +113,12 @@ def _drop_others(session: Session, symposium: Symposium, kept: Collection[int], 
         (Mailing.generation != symposium.generation, literal(SkipReason.DATE_MOVED.value)),
         else_=literal(SkipReason.RULE_REMOVED.value),
     )
-    others = select(Mailing.id).where(
-        Mailing.symposium_id == symposium.id, Mailing.kind.in_(BY_RULE), Mailing.id.not_in(kept)
+    of_others = (
+        Mailing.symposium_id == symposium.id,
+        Mailing.kind.in_(BY_RULE),
+        Mailing.id.not_in(kept),
     )
+    others = select(Mailing.id).where(*of_others)
     why = select(reason).where(Mailing.id == Delivery.mailing_id).scalar_subquery()
     session.execute(
         update(Delivery)
@@ -122,10 +126,17 @@ def _drop_others(session: Session, symposium: Symposium, kept: Collection[int], 
         .values(state=DeliveryState.CANCELLED, reason=why, settled_at=now)
         .execution_options(synchronize_session=False)
     )
+    session.flush()
+    close_overtaken(session, now, *of_others)
 
 
-def join(session: Session, symposium: Symposium, registration_id: int, now: datetime) -> None:
-    """Give a new attendee their rows in the reminders that are planned: of those that are past by name."""
+def join(
+    session: Session, symposium: Symposium, registration_id: int, now: datetime, *, came_back: bool = False
+) -> None:
+    """Give a new attendee their rows in the reminders that are planned: of those that are past by name.
+
+    Who `came_back` has some, and takes up those that are still ahead.
+    """
     facts.stamp(session, symposium, now)
     known = _mailings(session, symposium)
     for outlook in _outlooks(session, symposium, registration_id):
@@ -133,7 +144,24 @@ def join(session: Session, symposium: Symposium, registration_id: int, now: date
         if mailing is None and outlook.is_ahead(now):
             symposium.planned_at = None  # nobody's turn was ahead; this reader's zone makes one
         elif mailing is not None and mailing.state is not MailingState.CANCELLED:
+            if came_back:
+                audience.retime(session, mailing, outlook.slot(now), registration_id=registration_id)
             expand_by_rule(session, mailing, outlook, now, only=registration_id)
+
+
+def leave(session: Session, symposium: Symposium, registration_id: int, now: datetime) -> None:
+    """Cancel what waits of reminders for an attendee who withdrew; `join` takes it up when they are back."""
+    theirs = select(Mailing.id).where(Mailing.symposium_id == symposium.id, Mailing.kind.in_(BY_RULE))
+    session.execute(
+        update(Delivery)
+        .where(
+            Delivery.registration_id == registration_id,
+            Delivery.state.in_(WAITING),
+            Delivery.mailing_id.in_(theirs),
+        )
+        .values(state=DeliveryState.CANCELLED, reason=SkipReason.WITHDRAWN.value, settled_at=now)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def drop(session: Session, symposium: Symposium, reason: SkipReason, now: datetime) -> int:
@@ -146,6 +174,7 @@ def drop(session: Session, symposium: Symposium, reason: SkipReason, now: dateti
         .values(state=DeliveryState.CANCELLED, reason=reason.value, settled_at=now)
         .execution_options(synchronize_session=False)
     )
+    close_overtaken(session, now, Mailing.symposium_id == symposium.id)
     return int(dropped.rowcount)  # type: ignore[attr-defined]
 
 

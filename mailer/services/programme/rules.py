@@ -103,7 +103,8 @@ def add(
         raise RuleRefusal(
             "Its time is past for everybody, so it will not be sent. Make it all the same with --yes."
         )
-    notes = _notes(session, whose, read, first=not any(rule.enabled for rule in known), past=past)
+    first = not any(rule.enabled for rule in known)
+    notes = _notes(session, whose, read, audience, first=first, past=past)
     rule = same or ReminderRule(key=read.key)
     rule.symposium_id = whose.symposium.id if whose.symposium else None
     rule.series_id = whose.series.id if whose.series else None
@@ -160,7 +161,9 @@ def _is_past_for_all(session: Session, whose: Owner, rule: due.Rule, now: dateti
     return bool(found) and all(one.at <= now for one in found)
 
 
-def _notes(session: Session, whose: Owner, read: due.Rule, *, first: bool, past: bool) -> tuple[str, ...]:
+def _notes(
+    session: Session, whose: Owner, read: due.Rule, audience: RuleAudience, *, first: bool, past: bool
+) -> tuple[str, ...]:
     notes = []
     if past:
         notes.append("Its time is past: it will not be sent.")
@@ -169,14 +172,25 @@ def _notes(session: Session, whose: Owner, read: due.Rule, *, first: bool, past:
     if read.after:
         notes.append("It stays a draft until somebody approves it: mailer symposium follow-up")
     for other in listed(session, whose):
-        if _overlap(whose, words_of(other), read):
+        if words_of(other).after and read.after:
+            notes += _after_both(other, read, audience)
+        elif _overlap(whose, words_of(other), read):
             notes.append(f"It falls within an hour of {other.key}: of the two only the later one is sent.")
     return tuple(notes)
 
 
+def _after_both(other: ReminderRule, read: due.Rule, audience: RuleAudience) -> list[str]:
+    if other.audience is audience:
+        near = abs(other.minutes - read.minutes) < due.CLOSE.total_seconds() / 60
+        return [f"It falls within an hour of {other.key}, and both are sent."] if near else []
+    if RuleAudience.ALL in {other.audience, audience}:
+        return [f"Who gets {other.key} does not get this one as well: they are for different people."]
+    return []
+
+
 def _overlap(whose: Owner, one: due.Rule, other: due.Rule) -> bool:
     if one.after or other.after:
-        return one.after and other.after and abs(one.minutes - other.minutes) < due.CLOSE.total_seconds() / 60
+        return False
     if whose.symposium is not None:
         event = event_of(whose.symposium)
         first, second = due.due(one, event), due.due(other, event)

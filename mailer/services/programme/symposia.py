@@ -265,7 +265,7 @@ def approve_follow_up(
     """Let the follow-up go, with the recording or without one; returns how many mailings that makes.
 
     It leaves after the end, or at once when that is over, and only while the recording answers. What has
-    left is not sent again.
+    left is not sent again. Approved once more it reaches whom it was too late for.
     """
     lock(session, symposium)
     if symposium.state is not SymposiumState.ANNOUNCED:
@@ -277,8 +277,8 @@ def approve_follow_up(
     symposium.recording_url = recording_url
     symposium.recording_seen_at, symposium.recording_trouble = None, None
     symposium.recording_next_at = now if recording_url else None  # services/programme/recordings.py asks it
-    held = close_incident(session, f"recording:{symposium.id}", now)
-    symposium.follow_up_at = now if held else symposium.follow_up_at or now
+    close_incident(session, f"recording:{symposium.id}", now)
+    symposium.follow_up_at = now  # once more: who was noted too late for it gets it now
     symposium.changed_at = now
     audit.record(
         session, actor=actor, action="follow-up-approved", subject=f"symposium:{symposium.id}", now=now

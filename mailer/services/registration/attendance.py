@@ -14,6 +14,7 @@ from mailer.services.audience import people
 from mailer.services.house import House
 from mailer.services.programme import places, reminders
 from mailer.services.programme.symposia import SymposiumRefusal, find, lock
+from mailer.services.registration.following import following
 from mailer.services.registration.roll import note, whole
 from mailer.vocabulary import Attendance, Precision, RegistrationState
 
@@ -34,6 +35,7 @@ class Marked:
     unchanged: int = 0
     strangers: int = 0
     refused: list[tuple[int, str]] = field(default_factory=list)
+    follow_ups: tuple[str, ...] = ()  # who is thanked or missed by mail for it, and who not, in sentences
 
 
 def mark_attendance(
@@ -60,10 +62,12 @@ def mark_attendance(
         symposium = find(session, slug)
         if keep:
             lock(session, symposium)
+        changed: dict[int, Attendance] = {}
         for registration in _with_places(session, symposium):
             word = said.get(registration.id, Attendance.ABSENT if others_absent else None)
-            if word is not None:
-                _set(registration, word, marked, keep=keep)
+            if word is not None and _set(registration, word, marked, keep=keep):
+                changed[registration.id] = word
+        marked.follow_ups = tuple(following(session, symposium, changed, now))
         if keep:
             note(session, symposium, "attendance-imported", len(said), actor, now)
             reminders.plan(session, house, symposium, now)  # who is thanked has changed
@@ -111,10 +115,11 @@ def _with_places(session: Session, symposium: Symposium) -> Sequence[Registratio
     ).all()
 
 
-def _set(registration: Registration, said: Attendance, marked: Marked, *, keep: bool) -> None:
+def _set(registration: Registration, said: Attendance, marked: Marked, *, keep: bool) -> bool:
     if registration.attendance is said:
         marked.unchanged += 1
-        return
+        return False
     if keep:
         registration.attendance = said
     setattr(marked, said.value, getattr(marked, said.value) + 1)
+    return True

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from mailer.db.programme import Symposium
 from mailer.services.programme import places
+from mailer.services.programme.dates import is_over
 from mailer.services.programme.public import EarlierDate
 from mailer.services.registration.questions import Question, read_questions
 from mailer.vocabulary import Precision, SymposiumState
@@ -22,7 +23,7 @@ class Opening(StrEnum):
     FULL = "full"
     NOT_YET = "not_yet"
     CLOSED = "closed"
-    BEGUN = "begun"
+    OVER = "over"
     CALLED_OFF = "called_off"
     ELSEWHERE = "elsewhere"  # at another site, whose address the symposium has
 
@@ -74,8 +75,8 @@ def opening_of(session: Session, symposium: Symposium, now: datetime) -> Opening
 def _opening(symposium: Symposium, free: int | None, now: datetime) -> Opening:
     if symposium.state is not SymposiumState.ANNOUNCED:
         return Opening.CALLED_OFF
-    if places.has_begun(symposium, now):
-        return Opening.BEGUN
+    if is_over(symposium, now):
+        return Opening.OVER
     if symposium.register_url:
         return Opening.ELSEWHERE
     if symposium.registration_opens_at is not None and now < symposium.registration_opens_at:
@@ -83,7 +84,7 @@ def _opening(symposium: Symposium, free: int | None, now: datetime) -> Opening:
     if symposium.registration_closes_at is not None and now >= symposium.registration_closes_at:
         return Opening.CLOSED
     if free == 0:
-        return Opening.WAITING if symposium.waiting_list else Opening.FULL
+        return Opening.WAITING if places.may_wait(symposium, now) else Opening.FULL
     return Opening.OPEN
 
 

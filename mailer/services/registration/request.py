@@ -21,13 +21,7 @@ from mailer.services.audience import people
 from mailer.services.house import House
 from mailer.services.programme import places, public
 from mailer.services.programme.public import SymposiumPage
-from mailer.services.programme.register import (
-    HELD,
-    Attendee,
-    person_of,
-    registration_of,
-    remember_choices,
-)
+from mailer.services.programme.register import Attendee, person_of, registration_of, remember_choices
 from mailer.services.programme.symposia import lock
 from mailer.services.registration import details, opening, seldom, self_service
 from mailer.services.registration.details import Details
@@ -90,7 +84,7 @@ def ask(session: Session, house: House, wish: Wish, now: datetime) -> None:
         if not opening.is_open(session, symposium, now):
             continue
         registration = registration_of(session, symposium, person, now)
-        if registration.state in HELD:
+        if places.holds(registration, now):
             held.append(registration)
             continue
         registration.state, registration.registered_at = RegistrationState.PENDING, now
@@ -123,6 +117,9 @@ def _request(
         kind=MailingKind.REGISTRATION_REQUEST,
         symposium_id=first.symposium_id,
         registration_id=first.id,
+        expires_at=places.last_call(
+            (one.symposium for one in pending), MailingKind.REGISTRATION_REQUEST, now
+        ),
         facts={"more": [one.symposium_id for one in others]} if others else {},
     )
     announce(session, house, announcement, now)

@@ -87,13 +87,13 @@ def import_sign_ups(
     with house.database.read() as session:
         symposium = find(session, slug)
         refuse_unless_open(symposium, now)
-        left = _left(session, symposium)
+        left = _left(session, symposium, now)
     for start in range(0, len(listed), SLICE):
         with house.database.read() as session:
             symposium = find(session, slug)
             new = _newcomers(session, house, symposium, listed[start : start + SLICE], rolled)
             if not keep:
-                left = _foresee(session, house, symposium, new, left, rolled, mail=mail)
+                left = _foresee(session, house, symposium, new, left, rolled, now, mail=mail)
         if keep and new:
             _take_in(house, slug, new, rolled, now, mail=mail)
     if keep:
@@ -159,10 +159,12 @@ def _is_settled(registration: Registration | None, rolled: Rolled) -> bool:
     return left or registration.state in HELD
 
 
-def _left(session: Session, symposium: Symposium) -> int | None:
-    """Places for newcomers, once those who wait have theirs; None without a limit."""
+def _left(session: Session, symposium: Symposium, now: datetime) -> int | None:
+    """Places for newcomers, once those whose turn comes have theirs; None without a limit."""
     free = places.free(session, symposium)
-    return None if free is None else max(0, free - places.queue(session, symposium))
+    if free is None or places.has_begun(symposium, now):
+        return free
+    return max(0, free - places.queue(session, symposium))
 
 
 def _foresee(
@@ -172,13 +174,14 @@ def _foresee(
     new: Sequence[Person],
     left: int | None,
     rolled: Rolled,
+    now: datetime,
     *,
     mail: bool,
 ) -> int | None:
     """Count what importing these would come to; the places left after them."""
     for row in new:
         has_place = left is None or left > 0
-        if not has_place and not symposium.waiting_list:
+        if not has_place and not places.may_wait(symposium, now):
             rolled.full += 1
             continue
         if left is not None and has_place:
@@ -207,7 +210,7 @@ def _sign_up(
 ) -> None:
     if _is_settled(_of(session, house, symposium, row), rolled):
         return  # they came by another door just now
-    if not places.takes(session, symposium):
+    if not places.takes(session, symposium, now):
         rolled.full += 1  # nothing is kept of whom it turns away
         return
     languages = () if row.languages == (UNSAID,) else row.languages

@@ -145,10 +145,10 @@ def copy(
 ) -> bool:
     """Mail what an attendee was told of their place; `word` says by which door it was asked for.
 
-    How often is for the door to decide. False for who has neither a place nor a wait.
+    How often is for the door to decide. False for who has neither a place nor one to wait for.
     """
     kind = KIND_OF_COPY.get(registration.state)
-    if kind is None:
+    if kind is None or not places.holds(registration, now):
         return False
     number = session.scalar(select(func.count()).where(_copies(registration, word))) or 0
     announcement = Announcement(
@@ -156,6 +156,7 @@ def copy(
         kind=kind,
         symposium_id=registration.symposium_id,
         registration_id=registration.id,
+        expires_at=places.last_call([registration.symposium], kind, now),
         facts=facts or {},
     )
     announce(session, house, announcement, now)

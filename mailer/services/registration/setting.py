@@ -22,6 +22,7 @@ from mailer.services.house import House
 from mailer.services.programme import places, symposia
 from mailer.services.programme.facts import facts_of, stamp
 from mailer.services.programme.symposia import SymposiumRefusal, lock
+from mailer.services.sending.outlook import event_of
 from mailer.vocabulary import EndSource, FieldSource, RegistrationState, SymposiumState
 
 LONGEST_MINUTES = 14 * 24 * 60
@@ -215,9 +216,10 @@ def _window(_house: House, symposium: Symposium, facts: Facts) -> bool:
     opens, closes = (_instant(one, window.zone) for one in (window.opens, window.closes))
     if opens is not None and closes is not None and closes <= opens:
         raise SymposiumRefusal("Registration would close before it opens. Look at both times and the zone.")
-    if closes is not None and symposium.starts_at is not None and closes > symposium.starts_at:
+    over_at = event_of(symposium).over_at
+    if closes is not None and over_at is not None and closes > over_at:
         raise SymposiumRefusal(
-            "Registration would close after the symposium has begun. It ends at the start by itself: "
+            "Registration would close after the symposium is over. It ends with it by itself: "
             "leave the closing time out with --closes none, or give an earlier one."
         )
     symposium.registration_opens_at, symposium.registration_closes_at = opens, closes

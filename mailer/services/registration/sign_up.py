@@ -18,7 +18,6 @@ from mailer.db.programme import Registration, Symposium
 from mailer.services.house import House
 from mailer.services.programme import places
 from mailer.services.programme.register import (
-    HELD,
     person_of,
     refuse_unless_open,
     registration_of,
@@ -100,7 +99,7 @@ def _register(session: Session, house: House, symposium: Symposium, payload: Pay
     try:
         refuse_unless_open(symposium, now)
     except SymposiumRefusal:
-        sentence = "This symposium takes no registrations any more: it was called off or has begun."
+        sentence = "This symposium takes no registrations any more: it was called off or is over."
         raise SignUpRefusal(Refused.NOT_OPEN, sentence, "symposium") from None
     answered = check(read_questions(symposium.form_fields), payload.answers)
     if answered.problems:
@@ -108,7 +107,7 @@ def _register(session: Session, house: House, symposium: Symposium, payload: Pay
         raise invalid(f"The answer to this question is {why.value.replace('_', ' ')}.", f"answers.{key}")
     person = person_of(session, house, payload.attendee, now)
     registration = registration_of(session, symposium, person, now)
-    if registration.state in HELD:
+    if places.holds(registration, now):
         return Taken(registration_id=registration.id, state=registration.state, known=True)
     if places.has_left(registration):
         sentence = "This person withdrew from the symposium here. Only they can come back, by its own page."
@@ -118,7 +117,8 @@ def _register(session: Session, house: House, symposium: Symposium, payload: Pay
     told = Details(name=payload.attendee.name, access=access, answers=answered.answers)
     details.keep(house, registration, told)
     if not places.seat(session, house, symposium, registration, now, mail=payload.send_confirmation):
-        raise SignUpRefusal(Refused.FULL, "All places are taken and there is no waiting list.", "symposium")
+        sentence = "All places are taken and there is no waiting list, or it has begun."
+        raise SignUpRefusal(Refused.FULL, sentence, "symposium")
     return Taken(registration_id=registration.id, state=registration.state)
 
 

@@ -13,6 +13,7 @@ from mailer.vocabulary import Attendance, MailingKind, RegistrationState
 
 JOINING = timedelta(hours=24)  # before the start: from then on a confirmation holds the way into the room
 OF_WHAT_THEY_KNOW = NOTICES | {MailingKind.CANCELLATION, MailingKind.WITHDRAWAL}
+OF_A_MOMENT = frozenset({MailingKind.REGISTRATION_REQUEST, MailingKind.REGISTRATION_CONFIRMATION})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +21,8 @@ class Manner:
     """How a mailing speaks to an attendee; attendees of one manner and language share a form.
 
     `told` numbers the facts they heard of last, where the mail is about the difference. `invited`: their
-    calendar may hold it. `seated`: they have a place.
+    calendar may hold it. `seated`: they have a place. `at`: when it leaves, of mails to one person whose
+    words depend on that.
     """
 
     told: int | None = None
@@ -28,6 +30,7 @@ class Manner:
     joining: bool = False
     invited: bool = False
     seated: bool = False
+    at: datetime | None = None
 
 
 def manner_of(
@@ -42,6 +45,7 @@ def manner_of(
         joining=_joining(mailing, symposium, now),
         invited=registration.invited,
         seated=registration.state is RegistrationState.CONFIRMED,
+        at=now if mailing.kind in OF_A_MOMENT else None,
     )
 
 

@@ -6,10 +6,11 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from mailer.db import outbox
-from mailer.db.audience import ATTENDANCE_OF
+from mailer.db.audience import came_of
 from mailer.db.outbox import Candidate, Surroundings
 from mailer.db.programme import Registration, Symposium
 from mailer.messages.due import fell_due
+from mailer.services.sending.follow_ups import is_told
 from mailer.services.sending.outlook import event_of
 from mailer.services.sending.traits import BY_RULE, NOTICES
 from mailer.vocabulary import MailingKind, SkipReason
@@ -36,6 +37,30 @@ def on_the_way(
     return outbox.open_kinds(session, unsure, NOTICES | CONFIRMING)
 
 
+def is_past(kind: MailingKind, symposium: Symposium, now: datetime) -> bool:
+    """True for what only helps until a moment that has come: a confirmation until the end, a word about the
+    waiting list until the start."""
+    if kind not in CONFIRMING:
+        return False
+    ends = helps_until(kind, symposium)
+    return ends is not None and ends <= now
+
+
+def helps_until(kind: MailingKind, symposium: Symposium) -> datetime | None:
+    """Until when a mail about somebody's place helps them; None where no hour and no day is known."""
+    event = event_of(symposium)
+    return (event.starts_at or event.over_at) if kind is MailingKind.WAITING_LIST else event.over_at
+
+
+def followed_up(candidates: Sequence[Candidate], around: Surroundings) -> frozenset[int]:
+    """The registrations that a mail after the end is for."""
+    return frozenset(
+        one.registration_id
+        for one in candidates
+        if one.registration_id and around.mailings[one.mailing_id].kind is MailingKind.FOLLOW_UP
+    )
+
+
 def rules_of(around: Surroundings) -> frozenset[int]:
     """The reminder rules by which the mailings among these were made."""
     return frozenset(mailing.rule_id for mailing in around.mailings.values() if mailing.rule_id is not None)
@@ -57,8 +82,10 @@ def reason_for_rule(
     if not registration.reminders:
         return SkipReason.UNSUBSCRIBED
     if mailing.kind is MailingKind.FOLLOW_UP:
-        came = ATTENDANCE_OF.get(mailing.facts.get("audience", ""))
-        return SkipReason.ATTENDANCE if came not in {None, registration.attendance} else None
+        if came_of(mailing) not in {None, registration.attendance}:
+            return SkipReason.ATTENDANCE
+        told = is_told(mailing, around.follow_ups.get(registration.id, ()))
+        return SkipReason.ALREADY_TOLD if told else None
     limit = event_of(symposium).limit
     if limit is None or now >= limit:
         return SkipReason.TOO_LATE

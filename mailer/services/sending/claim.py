@@ -14,13 +14,21 @@ from itertools import groupby
 from sqlalchemy.orm import Session
 
 from mailer import failpoints
-from mailer.db import outbox, texts
+from mailer.db import follow_ups, outbox, texts
 from mailer.db.audience import ASKING, STATES_OF
 from mailer.db.outbox import Candidate, Surroundings
 from mailer.failpoints import Failpoint
 from mailer.services.house import House
 from mailer.services.sending import digest_claim
-from mailer.services.sending.attendees import CONFIRMING, on_the_way, reason_for_rule, rules_of
+from mailer.services.sending.attendees import (
+    CONFIRMING,
+    followed_up,
+    is_past,
+    on_the_way,
+    reason_for_rule,
+    rules_of,
+)
+from mailer.services.sending.follow_ups import is_being_told
 from mailer.services.sending.gate import OPEN_BY_NOW, Gate
 from mailer.services.sending.halt import sending_allowed
 from mailer.services.sending.lanes import Allowances, lock_and_allow, spend
@@ -52,6 +60,7 @@ CALLED_OFF = frozenset(
         SkipReason.DATE_MOVED,
         SkipReason.RULE_REMOVED,
         SkipReason.RETRACTED,
+        SkipReason.WITHDRAWN,
     }
 )
 A_MOMENT = timedelta(minutes=1)  # until a notice is looked at again whose reader has another mail on its way
@@ -101,6 +110,7 @@ def claim(
         around = replace(
             around,
             on_the_way=on_the_way(session, found, around),
+            follow_ups=follow_ups.had(session, followed_up(found, around)),
             ended_rules=outbox.ended_rules(session, rules_of(around)),
         )
     held, later, out = _asked_once_more(found, around, now)
@@ -131,11 +141,12 @@ def _asked_once_more(
     held: list[Candidate] = []
     later: list[int] = []
     out: LeftOut = defaultdict(list)
+    followed: set[int] = set()  # by a mail after the end in this very slice
     for candidate in found:
         reason = reason_to_leave_out(candidate, around, now)
         if reason is not None:
             out[(_state_for(reason), reason)].append(candidate.id)
-        elif around.registrations and _must_wait(candidate, around, now):
+        elif around.registrations and _must_wait(candidate, around, followed, now):
             later.append(candidate.id)
         else:
             held.append(candidate)
@@ -272,12 +283,19 @@ def reason_to_leave_out(candidate: Candidate, around: Surroundings, now: datetim
     return _reason_for_subscriber(candidate, asks=kind is MailingKind.OPT_IN)
 
 
-def _must_wait(candidate: Candidate, around: Surroundings, now: datetime) -> bool:
+def _must_wait(candidate: Candidate, around: Surroundings, followed: set[int], now: datetime) -> bool:
     """True for a notice to somebody whose confirmation is on its way: it tells the same, or what this one
-    then has to correct. And for a follow-up whose recording has not answered yet."""
+    then has to correct. And for a follow-up whose recording has not answered yet, or whose reader has
+    another one under way."""
     mailing = around.mailings[candidate.mailing_id]
     if mailing.kind is MailingKind.FOLLOW_UP:
-        return not recording_answers(around.symposia[mailing.symposium_id or 0], now)
+        reader = candidate.registration_id or 0
+        if reader in followed or is_being_told(mailing, around.follow_ups.get(reader, ())):
+            return True
+        if not recording_answers(around.symposia[mailing.symposium_id or 0], now):
+            return True
+        followed.add(reader)
+        return False
     if mailing.kind not in NOTICES:
         return False
     return not CONFIRMING.isdisjoint(around.on_the_way.get(candidate.registration_id or 0, ()))
@@ -310,6 +328,8 @@ def _reason_for_attendee(candidate: Candidate, around: Surroundings, now: dateti
         return SkipReason.SYMPOSIUM_CANCELLED
     if symposium.questions:
         return SkipReason.DATE_UNCONFIRMED
+    if is_past(mailing.kind, symposium, now):
+        return SkipReason.TOO_LATE
     if mailing.kind in NOTICES and registration.told_version == symposium.facts_version:
         return SkipReason.NOTHING_CHANGED
     if mailing.kind in BY_RULE:

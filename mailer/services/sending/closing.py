@@ -9,8 +9,9 @@ from sqlalchemy import ColumnElement, exists, select, update
 from sqlalchemy.orm import Session
 
 from mailer.db.mailings import WAITING, Delivery, Mailing
+from mailer.db.programme import Symposium
 from mailer.services.sending.traits import BY_RULE
-from mailer.vocabulary import DeliveryState, DoubtPolicy, MailingState, SkipReason
+from mailer.vocabulary import DeliveryState, DoubtPolicy, MailingState, SkipReason, SymposiumState
 
 OF_LATE = timedelta(hours=1)
 
@@ -18,7 +19,8 @@ OF_LATE = timedelta(hours=1)
 def finish(session: Session, now: datetime) -> int:
     """Close every mailing that has nothing open any more; doubt stays shown. Returns how many.
 
-    A reminder stays open until it is over, because whoever registers still joins it.
+    A reminder stays open until it is over, because whoever registers still joins it; of a date that was left
+    nobody does.
     """
     session.execute(
         update(Mailing)
@@ -48,7 +50,32 @@ def finish(session: Session, now: datetime) -> int:
         .values(state=MailingState.DONE, finished_at=now)
         .execution_options(synchronize_session=False)
     )
-    return int(session.execute(closing).rowcount)  # type: ignore[attr-defined]
+    closed = int(session.execute(closing).rowcount)  # type: ignore[attr-defined]
+    close_overtaken(session, now, _LEFT_BEHIND)
+    return closed
+
+
+def close_overtaken(session: Session, now: datetime, *which: ColumnElement[bool]) -> None:
+    """Close reminders of which nothing is open and nothing will be, unless their date or rule comes back."""
+    session.execute(
+        update(Mailing)
+        .where(
+            Mailing.kind.in_(BY_RULE),
+            Mailing.state.in_([MailingState.SCHEDULED, MailingState.SENDING]),
+            *which,
+            ~exists().where(Delivery.mailing_id == Mailing.id, Delivery.state.in_(WAITING)),
+            ~exists().where(Delivery.mailing_id == Mailing.id, Delivery.state == DeliveryState.CLAIMED),
+        )
+        .values(state=MailingState.DONE, finished_at=now)
+        .execution_options(synchronize_session="fetch")
+    )
+
+
+# Their symposium has another date now, or will not be.
+_LEFT_BEHIND = exists().where(
+    Symposium.id == Mailing.symposium_id,
+    (Symposium.generation != Mailing.generation) | (Symposium.state == SymposiumState.CANCELLED),
+)
 
 
 def retry_doubtful(session: Session, now: datetime) -> int:

@@ -5,7 +5,7 @@ looks at the content again, each recipient only fills the form's slots.
 """
 
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -30,6 +30,7 @@ from mailer.messages.facts import (
     RegistrationRequestFacts,
     ReminderFacts,
     SymposiumFacts,
+    Tense,
     WaitingListFacts,
     WelcomeFacts,
     WithdrawalFacts,
@@ -49,7 +50,7 @@ class Reader:
 
     `kind`: the notice it is to them. `told`: the facts of their last mail, None where nobody knows.
     `entered`: what a mail that ends an entry takes out of their calendar. `joining`: the way into the room
-    stands in it. `seated`: they have a place and do not wait for one.
+    stands in it. `seated`: they have a place and do not wait for one. `at`: when it leaves.
     """
 
     kind: MailingKind | None = None
@@ -58,6 +59,7 @@ class Reader:
     came: bool | None = None
     joining: bool = False
     seated: bool = True
+    at: datetime | None = None
 
 
 PLACEHOLDERS = frozenset({"first_name"})
@@ -136,10 +138,16 @@ def _symposium_mail(
     facts = symposium_facts(house, symposium, language)
     match reader.kind or mailing.kind:
         case MailingKind.REGISTRATION_REQUEST:
-            return RegistrationRequestFacts(symposia=_asked_for(session, mailing, symposium, language))
+            asked = _asked_for(session, mailing, symposium, language, reader.at)
+            return RegistrationRequestFacts(symposia=asked)
         case MailingKind.REGISTRATION_CONFIRMATION:
             promoted = bool(mailing.facts.get("promoted"))
-            return RegistrationFacts(symposium=facts, joining=reader.joining, promoted=promoted)
+            return RegistrationFacts(
+                symposium=facts,
+                joining=reader.joining,
+                promoted=promoted,
+                tense=_tense(symposium, reader.at),
+            )
         case MailingKind.WAITING_LIST:
             return WaitingListFacts(symposium=_without_calendar(facts))
         case MailingKind.WITHDRAWAL:
@@ -165,15 +173,28 @@ def _symposium_mail(
             raise LookupError(f"There is no content for a mailing of kind {mailing.kind}.")
 
 
-def _asked_for(session: Session, mailing: Mailing, first: Symposium, language: str) -> tuple[AskedFor, ...]:
+def _asked_for(
+    session: Session, mailing: Mailing, first: Symposium, language: str, at: datetime | None
+) -> tuple[AskedFor, ...]:
     """All the symposia that were asked for at once; the mailing itself belongs to the first."""
     more = mailing.facts.get("more", [])
     rows = session.scalars(select(Symposium).where(Symposium.id.in_(more))).unique()
     in_order = sorted((first, *rows), key=lambda one: (one.day or date.max, one.id))
     return tuple(
-        AskedFor(title=one.title, when=_in_words(one.precision, one, language), language=one.language)
+        AskedFor(
+            title=one.title,
+            when=_in_words(one.precision, one, language),
+            language=one.language,
+            tense=_tense(one, at),
+        )
         for one in in_order
     )
+
+
+def _tense(symposium: Symposium, at: datetime | None) -> Tense:
+    """Whether it runs when the mail leaves; what is over by then is not sent."""
+    begun = symposium.starts_at is not None and at is not None and symposium.starts_at <= at
+    return Tense.UNDER_WAY if begun else Tense.BEFORE
 
 
 def _without_calendar(facts: SymposiumFacts) -> SymposiumFacts:

@@ -11,10 +11,12 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from mailer.db import outbox
+from mailer.db import follow_ups, outbox
+from mailer.db.follow_ups import FollowUp, audience_of
 from mailer.db.outbox import Candidate, Surroundings
-from mailer.services.sending.attendees import CONFIRMING, rules_of
+from mailer.services.sending.attendees import CONFIRMING, followed_up, rules_of
 from mailer.services.sending.claim import reason_to_leave_out
+from mailer.services.sending.follow_ups import is_told
 from mailer.services.sending.traits import BY_RULE, NOTICES
 from mailer.vocabulary import MailingKind, SkipReason
 
@@ -30,20 +32,32 @@ class Foreseen:
 
 
 def foresee(session: Session, symposium_id: int, now: datetime) -> list[Foreseen]:
-    """Everything about the symposium that waits, in no order."""
+    """Everything about the symposium that waits, in the order in which it is looked at."""
     waiting = [(one, max(due_at, now), zone) for one, due_at, zone in outbox.waiting(session, symposium_id)]
     around = outbox.surroundings(session, [one for one, _, _ in waiting])
-    around = replace(around, ended_rules=outbox.ended_rules(session, rules_of(around)))
+    around = replace(
+        around,
+        ended_rules=outbox.ended_rules(session, rules_of(around)),
+        follow_ups=follow_ups.had(session, followed_up([one for one, _, _ in waiting], around)),
+    )
     others = _by_person(waiting, around)
-    return [
-        Foreseen(
-            mailing_id=one.mailing_id,
-            at=at,
-            zone=zone,
-            reason=_reason(one, at, around, others[one.registration_id or 0]),
-        )
-        for one, at, zone in waiting
-    ]
+    told: defaultdict[int, list[FollowUp]] = defaultdict(list)
+    found = []
+    for one, at, zone in sorted(waiting, key=lambda each: (each[1], each[0].not_after, each[0].id)):
+        reason = _reason(one, at, around, others[one.registration_id or 0])
+        if reason is None and around.mailings[one.mailing_id].kind is MailingKind.FOLLOW_UP:
+            reason = _after_another(one, around, told[one.registration_id or 0])
+        found.append(Foreseen(mailing_id=one.mailing_id, at=at, zone=zone, reason=reason))
+    return found
+
+
+def _after_another(one: Candidate, around: Surroundings, told: list[FollowUp]) -> SkipReason | None:
+    """Of two mails after the end the one that leaves first is the one they get."""
+    mailing = around.mailings[one.mailing_id]
+    if is_told(mailing, told):
+        return SkipReason.ALREADY_TOLD
+    told.append(FollowUp(mailing.id, mailing.generation, audience_of(mailing.facts), False))
+    return None
 
 
 _Others = list[tuple[MailingKind, datetime]]

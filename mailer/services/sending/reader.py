@@ -34,6 +34,7 @@ def read_reader(session: Session, mailing: Mailing, symposium: Symposium | None,
         came=CAME.get(manner.came),
         joining=manner.joining,
         seated=manner.seated,
+        at=manner.at,
     )
 
 
