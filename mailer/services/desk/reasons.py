@@ -20,7 +20,7 @@ SENTENCES: dict[str, str] = {
     SkipReason.SYMPOSIUM_CANCELLED: "The symposium was called off.",
     SkipReason.MAILING_CANCELLED: "Staff stopped this mailing.",
     SkipReason.AWAITING_TRANSLATION: "They wait for the translation into their language.",
-    SkipReason.CORRECTED: "It may have reached them before the correction; they get the correction instead.",
+    SkipReason.CORRECTED: "Its text was corrected since; they are told by the correction instead.",
     SkipReason.RETRACTED: "The statement was retracted before it could leave.",
     SkipReason.EMBARGO_DROPPED: "The publication was called off before its embargo was over.",
     SkipReason.ALREADY_TOLD: "They were told already: before a small move, by a notice, or by another mail.",
