@@ -16,6 +16,11 @@ def has_day(moment: Symposium | SymposiumDate | SymposiumVersion) -> bool:
     return moment.starts_at is not None or (moment.precision is Precision.DATE and moment.day is not None)
 
 
+def is_online(symposium: Symposium) -> bool:
+    """Whether one takes part from afar: it was said, or nothing was and there is a room behind a link."""
+    return symposium.room is not None if symposium.online is None else symposium.online
+
+
 def announced_end(moment: Symposium | SymposiumVersion) -> datetime | None:
     """When it ends; None where nobody has announced an end."""
     if moment.starts_at is None or moment.end_source is EndSource.ASSUMED:
