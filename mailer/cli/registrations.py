@@ -149,7 +149,14 @@ def import_(
     with _opened(file) as stream:
         people = read_people(stream, known_topics=topics, default_language=UNSAID, others=columns)
         rolled = roll.import_sign_ups(
-            house, which, people, mail=mail, keep=apply, actor=terminal.actor(), now=terminal.now()
+            house,
+            which,
+            people,
+            mail=mail,
+            keep=apply,
+            actor=terminal.actor(),
+            now=terminal.now(),
+            progress=terminal.progress,
         )
     _report(rolled, apply=apply)
     if rolled.refused:

@@ -48,7 +48,12 @@ def import_(
     with _opened(file) as stream:
         rows = read_people(stream, known_topics=topics, default_language=language)
         result = import_people(
-            house, rows, consent=consent, actor=terminal.actor(), now=terminal.now(), progress=_progress
+            house,
+            rows,
+            consent=consent,
+            actor=terminal.actor(),
+            now=terminal.now(),
+            progress=terminal.progress,
         )
     _report(result)
     if result.rejects:
@@ -72,11 +77,6 @@ def _opened(file: str) -> Iterator[BinaryIO]:
             yield stream
     except OSError as error:
         terminal.fail(f"{file} cannot be read ({error.strerror}). Check the path.")
-
-
-def _progress(rows: int) -> None:
-    if sys.stderr.isatty():
-        terminal.notes.print(f"{rows:,} rows", end="\r")
 
 
 def _report(result: Imported) -> None:

@@ -169,6 +169,12 @@ def as_json(value: Any) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False, default=str))
 
 
+def progress(rows: int) -> None:
+    """How far a long list is: one line on standard error, written over, and only where a person looks."""
+    if sys.stderr.isatty():
+        notes.print(f"{rows:,} rows", end="\r")
+
+
 def table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[str] = ()
 ) -> None:

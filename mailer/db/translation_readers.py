@@ -27,11 +27,14 @@ from mailer.db import digest_texts, texts
 from mailer.db.audience import Slot
 from mailer.db.base import BigId, Instant
 from mailer.db.digests import DigestItem, owe_to
-from mailer.db.mailings import OPEN, Delivery, Mailing
+from mailer.db.mailings import OPEN, REACHED, Delivery, Mailing
 from mailer.db.people import Subscriber, Subscription
 from mailer.db.programme import Correction
 from mailer.db.readers import about_statement
 from mailer.vocabulary import CorrectionState, Frequency, MailingKind, SubscriptionState
+
+TELLING = frozenset({MailingKind.STATEMENT_ALERT, MailingKind.TRANSLATION})
+"""Kinds that bring a statement to its readers, each in the language they wish most for where there is one."""
 
 
 def readers_of_another_language(mailing: Mailing, slot: Slot) -> Select[Any]:
@@ -70,6 +73,39 @@ def owe_translation(session: Session, mailing: Mailing, now: datetime) -> int:
             *_to_be_told(mailing),
         ),
     )
+
+
+def told_otherwise(mailing: Mailing) -> ColumnElement[bool] | None:
+    """The mailing's rows whose readers have, or are about to get, the text in the language they wish most
+    for by another mail: sent again, the row would bring them the same. None for mails of other kinds."""
+    if mailing.kind not in TELLING or mailing.statement_id is None:
+        return None
+    other, reader = aliased(Delivery), aliased(Subscriber)
+    reached = other.state.in_(REACHED) & _begins_with(reader.languages, other.language)
+    by_mail = (
+        exists()
+        .where(
+            other.subscriber_id == Delivery.subscriber_id,
+            other.id != Delivery.id,
+            other.mailing_id.in_(texts.mailings_of(mailing.statement_id, TELLING)),
+            reader.id == other.subscriber_id,
+        )
+        .where(or_(other.state.in_(OPEN), reached))
+    )
+    by_digest = exists().where(
+        DigestItem.subscriber_id == Delivery.subscriber_id,
+        DigestItem.statement_id == mailing.statement_id,
+        DigestItem.translation != "",
+        reader.id == Delivery.subscriber_id,
+        _begins_with(reader.languages, DigestItem.translation),
+    )
+    return or_(by_mail, by_digest)
+
+
+def _begins_with(languages: Any, language: Any) -> ColumnElement[bool]:
+    """Whether the list of languages begins with this one, or with a region of it."""
+    wishes, opened = cast(languages, String), literal('["').concat(language)
+    return or_(wishes.like(opened.concat('"%')), wishes.like(opened.concat("-%")))
 
 
 def _to_be_told(mailing: Mailing) -> tuple[ColumnElement[bool], ...]:
@@ -145,5 +181,4 @@ def _on_its_way(mailing: Mailing) -> ColumnElement[bool]:
 
 def wishes_most_for(language: str) -> ColumnElement[bool]:
     """A person whose list begins with the language, or with a region of it."""
-    wishes = cast(Subscriber.languages, String)
-    return or_(wishes.like(f'["{language}"%'), wishes.like(f'["{language}-%'))
+    return _begins_with(Subscriber.languages, language)

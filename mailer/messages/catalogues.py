@@ -108,9 +108,9 @@ def same_time(language: str) -> str:
     return gettext_for(language).gettext("Your clock shows the same time.")
 
 
-def see_page(language: str) -> str:
-    """What to put for a place that is not said."""
-    return gettext_for(language).gettext("See the symposium’s page.")
+def to_be_announced(language: str) -> str:
+    """What to put for a place that is not known any more."""
+    return gettext_for(language).gettext("To be announced")
 
 
 def online_words(language: str, online: bool) -> str:

@@ -100,10 +100,14 @@ class DigestFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class CorrectionFacts(StatementFacts):
-    """The corrected statement, with what was wrong and what is right, in the language of the body."""
+    """The corrected statement, with what was wrong and what is right, in the language of the body.
+
+    `alone`: the text in this language was corrected, and none in another.
+    """
 
     wrong: str
     right: str
+    alone: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -297,6 +297,7 @@ def _correction(language: str, size: Size) -> CorrectionFacts:
         **vars(statement),
         wrong=" ".join([_WRONG[statement.body_language]] * repeated),
         right=" ".join([_RIGHT[statement.body_language]] * repeated),
+        alone=size is Size.SHORT,
     )
 
 

@@ -320,3 +320,18 @@ def test_a_way_into_the_meeting_never_travels_in_the_file(
     assert "LOCATION:Online\r\n" in octets
     links = re.findall(r"[a-z]+://\S+", octets)
     assert links == ["https://mailer.example.org/symposia/identify"]
+
+
+@pytest.mark.parametrize(("room", "where"), [(None, False), ("https://meet.example.org/j/1", True)])
+def test_a_place_nobody_named_is_not_made_up(
+    house: House, server: MailServer, hands: Hands, symposium: int, room: str | None, where: bool
+) -> None:
+    if room is not None:
+        with house.database.write() as session:
+            found = session.get_one(Symposium, symposium)
+            found.room = house.vault.seal(ROOM, found.id, room)
+    join(house, hands, symposium)
+    hands.work()
+    text = server.mails[0].message.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    assert ("\nWhere" in text.replace("\r", "")) == where
+    assert ("\nOnline" in text.replace("\r", "")) == where

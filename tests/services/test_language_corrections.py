@@ -85,6 +85,8 @@ def test_only_those_who_got_that_text_are_told_the_doubtful_too(
     assert set(told) == {"hy@example.org", "uk@example.org", "doubt@example.org"}
     assert all(WRONG in body and RIGHT in body and NEW_HY in body for body in told.values())
     assert "Цей текст ще не перекладено. Мова тексту: вірменська." in told["uk@example.org"]
+    why = "Це виправлення стосується лише тексту, який ми вам надіслали. Мова тексту: вірменська."
+    assert why in told["uk@example.org"]
     assert all(mail.message["In-Reply-To"] for mail in server.mails)
     with house.database.write() as session:  # the English doubt may be released: its text stands
         found = session.get_one(Mailing, mailing)

@@ -12,8 +12,8 @@ from mailer.services.programme.register import Attendee
 from mailer.services.programme.symposia import SymposiumRefusal
 from mailer.services.registration import opening, request, self_service
 from mailer.services.registration.opening import Opening
-from mailer.services.registration.request import Link, Wish
-from mailer.vocabulary import DeliveryState, MailingKind, RegistrationState, SkipReason
+from mailer.services.registration.request import Wish
+from mailer.vocabulary import DeliveryState, Link, MailingKind, RegistrationState, SkipReason
 from tests.services.symposium_desk import Desk
 from tests.services.test_registration import put
 from tests.services.test_roll import bring
@@ -157,7 +157,7 @@ def test_the_form_and_its_link_work_while_it_runs(desk: Desk) -> None:
     fill_in(desk)
     assert desk.at(RUNNING) == ["guest Please confirm your registration"]
     assert "It is under way. Please confirm before it ends." in text_of(desk)
-    assert press(desk, link_of(desk)) is Link.DONE
+    assert press(desk, link_of(desk)) is Link.CONFIRMED
     assert desk.at(RUNNING + MINUTE) == ["guest You are registered"]
     assert "has begun. You can still join." in text_of(desk)
 

@@ -221,3 +221,21 @@ def test_every_fact_that_staff_set_has_its_source(house: House, hands: Hands, sy
         assert {found.sources[name] for name in came.changed} == {"staff"}
         assert (found.end_source.value, found.sequence) == ("announced", 1)
     assert put(house, hands, symposium, minutes=90).changed == ()
+
+
+def test_a_long_list_tells_how_far_it_is(house: House, hands: Hands, symposium: int) -> None:
+    text = "email\n" + "".join(f"reader{number}@example.org\n" for number in range(120))
+    people = list(read_people(io.BytesIO(text.encode()), known_topics=frozenset(), default_language=UNSAID))
+    for keep in (False, True):
+        told: list[int] = []
+        roll.import_sign_ups(
+            house,
+            slug_of(house, symposium),
+            people,
+            mail=False,
+            keep=keep,
+            actor="test",
+            now=hands.now,
+            progress=told.append,
+        )
+        assert told == [50, 100, 120]

@@ -11,7 +11,8 @@ from selectolax.lexbor import LexborHTMLParser
 from sqlalchemy import select
 
 from mailer.db.audience import books
-from mailer.db.mailings import Delivery
+from mailer.db.mailings import Delivery, Mailing
+from mailer.db.people import Subscriber
 from mailer.db.programme import Statement, StatementText
 from mailer.db.texts import Standing
 from mailer.messages import templates
@@ -230,6 +231,82 @@ def test_who_got_another_language_is_told_once_of_the_translation(
     assert told["later@example.org"].message["In-Reply-To"] is None  # it took the translation itself
     hands.now += timedelta(hours=1)
     assert hands.work() == 0
+
+
+def doubt(house: House, mailing: int) -> None:
+    """Nobody knows whether the mailing's mails arrived."""
+    with house.database.write() as session:
+        rows.change(session, rows.ids(house, mailing), state=DeliveryState.IN_DOUBT)
+
+
+def release(house: House, mailing: int, now: datetime) -> int:
+    with house.database.write() as session:
+        found = session.get_one(Mailing, mailing)
+        return mailings.release(session, found, actor="test", now=now)
+
+
+def number_of(house: House, key: str) -> int:
+    with house.database.read() as session:
+        return mailings.find(session, key).id
+
+
+def test_an_alert_in_doubt_does_not_bring_what_the_translation_has_brought(
+    house: House, server: MailServer, hands: Hands, subscribe: Subscribe, statement: int
+) -> None:
+    subscribe("fr@example.org", languages=("fr-CA", "en"))
+    subscribe("en@example.org")  # of whom the same is in doubt, and who was told nothing since
+    alert = publish(house, statement, hands.now)
+    hands.work()
+    doubt(house, alert)
+    translate(house, statement, "fr", hands.now)
+    tell_of(house, statement, "fr", hands.now)
+    hands.now += timedelta(minutes=5)
+    hands.work()
+    server.mails.clear()
+    assert release(house, alert, hands.now) == 1
+    hands.work()
+    assert [mail.recipient for mail in server.mails] == ["en@example.org"]
+    with pytest.raises(mailings.MailingRefusal, match="by another mail"):
+        release(house, alert, hands.now)
+
+
+def test_of_an_alert_and_a_translation_both_in_doubt_one_is_sent_again(
+    house: House, server: MailServer, hands: Hands, subscribe: Subscribe, statement: int
+) -> None:
+    subscribe("fr@example.org", languages=("fr",))
+    alert = publish(house, statement, hands.now)
+    hands.work()
+    translate(house, statement, "fr", hands.now)
+    later = number_of(house, tell_of(house, statement, "fr", hands.now))
+    hands.now += timedelta(minutes=5)
+    hands.work()
+    doubt(house, alert)
+    doubt(house, later)
+    assert release(house, alert, hands.now) == 1
+    with pytest.raises(mailings.MailingRefusal, match="by another mail"):
+        release(house, later, hands.now)
+    hands.work()
+    assert got(house, alert) == [("sent", 1, "fr")]
+    with pytest.raises(mailings.MailingRefusal, match="by another mail"):
+        release(house, later, hands.now)
+
+
+def test_who_wishes_for_another_language_by_now_gets_it(
+    house: House, server: MailServer, hands: Hands, subscribe: Subscribe, statement: int
+) -> None:
+    reader = subscribe("fr@example.org", languages=("fr",))
+    alert = publish(house, statement, hands.now)
+    hands.work()
+    translate(house, statement, "fr", hands.now)
+    tell_of(house, statement, "fr", hands.now)
+    hands.now += timedelta(minutes=5)
+    hands.work()
+    doubt(house, alert)
+    with house.database.write() as session:
+        session.get_one(Subscriber, reader).languages = ["hy"]
+    assert release(house, alert, hands.now) == 1
+    hands.work()
+    assert got(house, alert) == [("sent", 1, "hy")]
 
 
 def test_a_translation_waits_until_nobody_has_the_alert_in_hand(

@@ -17,11 +17,20 @@ from mailer.db.mailings import WAITING, Delivery, Mailing
 from mailer.db.programme import Correction
 from mailer.db.receipts import Receipt
 from mailer.db.session import hint_after_commit
+from mailer.db.translation_readers import told_otherwise
 from mailer.services import audit
 from mailer.services.sending.traits import BY_RULE
 from mailer.vocabulary import CorrectionState, DeliveryState, MailingState, SkipReason
 from mailer.wake import Task
 
+OUTDATED = (
+    "The statement was corrected or retracted since, so this text is not sent again: who may have it is told "
+    "so. Write the doubt off instead."
+)
+HAVE_IT = (
+    "They have the statement in the language they wish most for by another mail, and would get it twice. "
+    "Write the doubt off instead."
+)
 WRITTEN_OFF = "written_off"
 
 
@@ -153,7 +162,7 @@ def release(
     if mailing.state is MailingState.CANCELLED:
         raise MailingRefusal("This mailing was stopped for good; write its doubt off instead.")
     again = {"state": DeliveryState.PENDING, "reason": None, "due_at": now, "settled_at": None}
-    current = _with_a_text_that_holds(session, mailing, delivery_id)
+    current = _worth_sending(session, mailing, delivery_id)
     count = _out_of_doubt(session, mailing, again, delivery_id, Delivery.not_after > now, *current)
     if count and mailing.state is MailingState.DONE:
         mailing.state, mailing.finished_at = MailingState.SENDING, None
@@ -162,25 +171,23 @@ def release(
     return count
 
 
-def _with_a_text_that_holds(
-    session: Session, mailing: Mailing, delivery_id: int | None
-) -> list[ColumnElement[bool]]:
-    """What was corrected or retracted since is never sent again; refuses when nothing else is in doubt."""
-    outdated = readers.outdated(session, mailing)
-    if outdated is None:
-        return []
+def _worth_sending(session: Session, mailing: Mailing, delivery_id: int | None) -> list[ColumnElement[bool]]:
+    """What was corrected or retracted since is never sent again, nor what its reader has by another mail;
+    refuses when nothing else is in doubt."""
     doubtful = select(Delivery.id).where(
         Delivery.mailing_id == mailing.id, Delivery.state == DeliveryState.IN_DOUBT
     )
     if delivery_id is not None:
         doubtful = doubtful.where(Delivery.id == delivery_id)
-    old = session.scalar(doubtful.where(outdated).limit(1))
-    if old is not None and session.scalar(doubtful.where(~outdated).limit(1)) is None:
-        raise MailingRefusal(
-            "The statement was corrected or retracted since, so this text is not sent again: who may have "
-            "it is told so. Write the doubt off instead."
-        )
-    return [~outdated]
+    worth: list[ColumnElement[bool]] = []
+    for useless, why in ((readers.outdated(session, mailing), OUTDATED), (told_otherwise(mailing), HAVE_IT)):
+        if useless is None:
+            continue
+        some = session.scalar(doubtful.where(*worth, useless).limit(1)) is not None
+        worth.append(~useless)
+        if some and session.scalar(doubtful.where(*worth).limit(1)) is None:
+            raise MailingRefusal(why)
+    return worth
 
 
 def write_off(

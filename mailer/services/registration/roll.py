@@ -5,7 +5,7 @@ ask for that. Nobody is brought back who withdrew, nobody is mailed twice, and n
 undoes a good one.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
@@ -75,6 +75,7 @@ def import_sign_ups(
     keep: bool,
     actor: str,
     now: datetime,
+    progress: Callable[[int], None] = lambda _rows: None,
 ) -> Rolled:
     """Register everyone on the list, the first line first; with `keep` False only say what would happen.
 
@@ -96,6 +97,7 @@ def import_sign_ups(
                 left = _foresee(session, house, symposium, new, left, rolled, now, mail=mail)
         if keep and new:
             _take_in(house, slug, new, rolled, now, mail=mail)
+        progress(min(start + SLICE, len(listed)))
     if keep:
         with house.database.write() as session:
             came = rolled.confirmed + rolled.waiting

@@ -37,7 +37,7 @@ from mailer.messages.facts import (
 )
 from mailer.messages.slots import expand_placeholders
 from mailer.services.house import House
-from mailer.services.sending.invitation import announced_end, has_day
+from mailer.services.sending.invitation import announced_end, has_day, is_online
 from mailer.services.sending.notice import as_told, changes, same_time
 from mailer.services.sending.statement_content import digest_mail, statement_mail, topic_name
 from mailer.services.sending.variant import Variant
@@ -249,7 +249,7 @@ def symposium_facts(house: House, symposium: Symposium, language: str) -> Sympos
         language=symposium.language,
         series=symposium.series.name if symposium.series else None,
         where=symposium.place,
-        online=bool(symposium.online),
+        online=is_online(symposium),
         end_assumed=exact and symposium.end_source is EndSource.ASSUMED,
     )
 

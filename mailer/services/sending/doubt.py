@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session, aliased
 from mailer.db import texts
 from mailer.db.mailings import Attempt, Claim, Delivery, Mailing
 from mailer.db.programme import Statement
+from mailer.db.translation_readers import told_otherwise
 from mailer.messages.tokens import message_id
 from mailer.services import audit
 from mailer.services.house import House
@@ -249,7 +250,11 @@ def _overtaken(session: Session, delivery: Delivery, mailing: Mailing) -> SkipRe
     if statement.state is StatementState.RETRACTED:
         return SkipReason.RETRACTED
     older = texts.corrected_since(statement.id, delivery.version, delivery.language)
-    return SkipReason.CORRECTED if session.scalar(select(older)) else None
+    if session.scalar(select(older)):
+        return SkipReason.CORRECTED
+    told = told_otherwise(mailing)
+    has_it = told is not None and session.scalar(select(Delivery.id).where(Delivery.id == delivery.id, told))
+    return SkipReason.ALREADY_TOLD if has_it else None
 
 
 def _back(delivery: Delivery, mailing: Mailing, now: datetime) -> None:

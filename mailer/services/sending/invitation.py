@@ -3,10 +3,9 @@
 from datetime import datetime, timedelta
 
 from mailer.db.programme import Symposium, SymposiumDate, SymposiumVersion
-from mailer.ingest.text import one_line
 from mailer.messages.calendar import Calendar, CalendarEvent, Method, Status, itip
 from mailer.messages.catalogues import end_estimated, same_time, still_open
-from mailer.messages.linkless import without_links
+from mailer.messages.linkless import one_line, without_links
 from mailer.messages.words import reader_line
 from mailer.services.house import House
 from mailer.vocabulary import EndSource, Precision, SymposiumState
@@ -15,6 +14,11 @@ from mailer.vocabulary import EndSource, Precision, SymposiumState
 def has_day(moment: Symposium | SymposiumDate | SymposiumVersion) -> bool:
     """Whether a calendar can hold it: its day is known. A month or less becomes no entry anywhere."""
     return moment.starts_at is not None or (moment.precision is Precision.DATE and moment.day is not None)
+
+
+def is_online(symposium: Symposium) -> bool:
+    """Whether one takes part from afar: it was said, or nothing was and there is a room behind a link."""
+    return symposium.room is not None if symposium.online is None else symposium.online
 
 
 def announced_end(moment: Symposium | SymposiumVersion) -> datetime | None:

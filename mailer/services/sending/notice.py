@@ -2,7 +2,7 @@
 
 from mailer.db.programme import Symposium, SymposiumVersion
 from mailer.messages import words
-from mailer.messages.catalogues import online_words, see_page
+from mailer.messages.catalogues import online_words, to_be_announced
 from mailer.messages.facts import Change, ChangedThing
 from mailer.services.sending.invitation import announced_end
 from mailer.vocabulary import MailingKind, Precision
@@ -25,7 +25,8 @@ def changes(told: SymposiumVersion, live: Symposium, language: str) -> tuple[Cha
     if told.title != live.title:
         found.append(Change(what=ChangedThing.TITLE, old=told.title, new=live.title))
     if told.place != live.place:
-        found.append(Change(what=ChangedThing.PLACE, old=told.place, new=live.place or see_page(language)))
+        new = live.place or to_be_announced(language)
+        found.append(Change(what=ChangedThing.PLACE, old=told.place, new=new))
     end = _end_words(live, language)
     # Where the time changed too, the old and the new one each name their end.
     if end is not None and same_time(told, live) and announced_end(told) != announced_end(live):
@@ -63,6 +64,8 @@ def as_told(symposium: Symposium, told: SymposiumVersion) -> Symposium:
         series=None,
         language=symposium.language,
         place=told.place,
+        online=told.online,
+        room=symposium.room,
         sequence=symposium.sequence,
         facts_version=symposium.facts_version,
         facts_changed_at=symposium.facts_changed_at,

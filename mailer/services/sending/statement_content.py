@@ -50,8 +50,9 @@ def statement_mail(
     if mailing.kind is MailingKind.TRANSLATION:
         return TranslationFacts(**vars(facts))
     if mailing.kind is MailingKind.CORRECTION:
-        words = _correction(session, mailing).words[text.language]
-        return CorrectionFacts(**vars(facts), wrong=words["wrong"], right=words["right"])
+        correction = _correction(session, mailing)
+        words, alone = correction.words[text.language], correction.language is not None
+        return CorrectionFacts(**vars(facts), wrong=words["wrong"], right=words["right"], alone=alone)
     return facts
 
 
