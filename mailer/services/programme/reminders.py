@@ -194,7 +194,8 @@ def plan_all(session: Session, house: House, now: datetime) -> int:
     for number in session.scalars(waiting.order_by(Symposium.id).limit(AT_ONCE)).all():
         symposium = session.get_one(Symposium, number)
         session.refresh(symposium, with_for_update={"of": Symposium})
-        ahead += plan(session, house, symposium, now)
+        if symposium.planned_at is None:  # and nobody was faster
+            ahead += plan(session, house, symposium, now)
     return ahead
 
 
