@@ -12,10 +12,10 @@ from mailer.db.programme import Proposal, Statement, Symposium
 from mailer.ingest.answers import Answers, chosen, in_year
 from mailer.ingest.draft import StatementDraft, SymposiumDraft
 from mailer.ingest.statement import TITLE_LETTERS
-from mailer.ingest.text import one_line
 from mailer.messages import when
 from mailer.services.programme import answering, proposals, statements, symposia
 from mailer.services.programme.answering import Question
+from mailer.visible import one_line
 from mailer.vocabulary import ProposalState
 
 proposal = typer.Typer(

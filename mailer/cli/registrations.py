@@ -15,7 +15,6 @@ from mailer.cli.symposia import Which
 from mailer.db.people import Subscriber, Topic
 from mailer.db.programme import Registration, Symposium
 from mailer.ingest.people import read_people
-from mailer.ingest.text import one_line
 from mailer.services import audit
 from mailer.services.house import House
 from mailer.services.programme import places, symposia
@@ -26,6 +25,7 @@ from mailer.services.registration.attendance import Marked
 from mailer.services.registration.details import Details
 from mailer.services.registration.questions import read_questions
 from mailer.services.registration.roll import ACCESS, UNSAID, Rolled
+from mailer.visible import one_line
 
 SHOWN = 20  # refused rows told on the terminal
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from datetime import date, time
 from typing import Literal
 
-from mailer.ingest.text import one_line
 from mailer.ingest.zones import ZONES, zone_of
+from mailer.visible import one_line
 
 TITLE_LETTERS = 300  # longer is prose that happens to start with a date
 LEAP_YEAR = 2024  # February has 29 days while the year is unknown

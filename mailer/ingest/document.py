@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 from mailer.ingest.markdown import escape
-from mailer.ingest.text import one_line
+from mailer.visible import one_line
 
 # What an editor calls a line, and the separators that page builders paste in.
 _LINE_END = re.compile(r"\r\n|[\r\n\v\f\u2028\u2029]")

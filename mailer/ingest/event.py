@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 
 from mailer.ingest.draft import SymposiumDraft
 from mailer.ingest.programme import symposium_key
-from mailer.ingest.text import one_line
 from mailer.ingest.ways_in import NO_FORM, NO_PLACE, is_room, is_way_in
 from mailer.ingest.zones import clock_change
+from mailer.visible import one_line
 from mailer.vocabulary import FieldSource, Medium, Precision
 
 TITLE_LETTERS = 300

@@ -12,7 +12,7 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 from mailer.ingest.document import Document, Line
 from mailer.ingest.markdown import Run, inline
 from mailer.ingest.nesting import refuse_bombs
-from mailer.ingest.text import one_line, visible
+from mailer.visible import one_line, visible
 
 _LOOKS_LIKE_HTML = re.compile(r"\s*(?:<!doctype html|<!--|<\?xml|<[a-z][a-z0-9]*[\s>/])", re.I)
 _NOT_READ = frozenset(

@@ -10,7 +10,8 @@ from datetime import date
 from enum import StrEnum
 
 from mailer.ingest.draft import StatementDraft
-from mailer.ingest.text import one_line, plain_title
+from mailer.ingest.text import plain_title
+from mailer.visible import one_line
 
 TITLE_DAYS = 30
 TEXT_DAYS = 180

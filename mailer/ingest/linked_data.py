@@ -30,7 +30,7 @@ from mailer.ingest.event import (
 from mailer.ingest.json_feed import load_json
 from mailer.ingest.nesting import refuse_bombs
 from mailer.ingest.programme import web_address
-from mailer.ingest.text import visible
+from mailer.visible import visible
 from mailer.vocabulary import FieldSource, Medium
 
 POSTPONED = "Its page says that it is postponed. When will it be?"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, time
 
 from mailer.ingest.draft import SymposiumDraft
-from mailer.ingest.text import likeness, one_line, plain_title
+from mailer.ingest.text import likeness, plain_title
 from mailer.ingest.verdict import (
     CalledOff,
     Change,
@@ -22,6 +22,7 @@ from mailer.ingest.verdict import (
     Suspicious,
     Verdict,
 )
+from mailer.visible import one_line
 from mailer.vocabulary import FieldSource
 
 SIMILAR = 0.6  # share of equal words from which two titles on one date are one symposium

@@ -18,7 +18,7 @@ from email_validator import EmailNotValidError, validate_email
 from mailer.addresses import AddressError, normalise_address, wire_address
 from mailer.ingest.errors import PeopleError
 from mailer.ingest.table import LONGEST_LINE, Fault, Row, open_table, write_table
-from mailer.ingest.text import one_line
+from mailer.visible import one_line
 from mailer.vocabulary import Frequency
 
 DEFAULT_TOPIC = "statements"

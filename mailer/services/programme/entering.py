@@ -11,13 +11,14 @@ from mailer.ingest.draft import STATEMENT_FIELDS, StatementDraft, SymposiumDraft
 from mailer.ingest.likely import NewStatement, PerhapsSame, SameStatement, match_statement
 from mailer.ingest.programme import symposium_key
 from mailer.ingest.statement import TITLE_LETTERS, canonical_url, statement_key
-from mailer.ingest.text import one_line, plain_title
+from mailer.ingest.text import plain_title
 from mailer.messages.when import WallTime, wall_time
 from mailer.services import audit
 from mailer.services.programme.dates import Moment, moment_of
 from mailer.services.programme.drafts import add_statement, add_symposium, free_key
 from mailer.services.programme.ingesting import known_programme
 from mailer.services.programme.translations import check_language, check_text
+from mailer.visible import one_line
 from mailer.vocabulary import FieldSource, Medium, Precision
 
 LONGEST_MINUTES = 7 * 24 * 60

@@ -9,11 +9,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailer.db.programme import Statement, StatementText
-from mailer.ingest.text import one_line
 from mailer.services import audit
 from mailer.services.programme.editing import editing
 from mailer.services.programme.refusals import StatementRefusal
 from mailer.services.programme.translations import check_text
+from mailer.visible import one_line
 from mailer.vocabulary import StatementState
 
 UNREAD = frozenset({StatementState.DRAFT, StatementState.IN_REVIEW, StatementState.SCHEDULED})

@@ -6,9 +6,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mailer.db.programme import Series
-from mailer.ingest.text import one_line, visible
 from mailer.services import audit
 from mailer.services.programme.symposia import SymposiumRefusal
+from mailer.visible import one_line, visible
 
 LONGEST_NAME = 200  # characters
 LONGEST_TEXT = 5_000
