@@ -16,7 +16,7 @@ from mailer.db.programme import Statement, StatementText, Symposium, SymposiumDa
 from mailer.services.programme.dates import is_over
 from mailer.services.programme.notes import Changes, Note, changes_of, notes
 from mailer.services.sending.gate import OPEN_BY_NOW, EmbargoGate
-from mailer.services.sending.invitation import has_day, is_online
+from mailer.services.sending.invitation import has_day
 from mailer.vocabulary import EndSource, Precision, StatementState, SymposiumState, TextState
 
 PAGE = 30  # statements on one page of the archive
@@ -250,7 +250,7 @@ def page_of(found: Symposium, now: datetime) -> SymposiumPage:
         moved_from=_earlier(found),
         minutes=found.minutes,
         place=found.place,
-        online=is_online(found) or found.online,
+        online=found.online,
         speakers=tuple(found.speakers),
         languages=tuple(found.languages),
         register_url=found.register_url,
