@@ -16,7 +16,7 @@ from mailer.db.programme import Statement, StatementText, Symposium, SymposiumDa
 from mailer.services.programme.dates import is_over
 from mailer.services.programme.notes import Changes, Note, changes_of, notes
 from mailer.services.sending.gate import OPEN_BY_NOW, EmbargoGate
-from mailer.services.sending.invitation import has_day
+from mailer.services.sending.invitation import has_day, is_online
 from mailer.vocabulary import EndSource, Precision, StatementState, SymposiumState, TextState
 
 PAGE = 30  # statements on one page of the archive
@@ -69,6 +69,7 @@ class SymposiumPage:
     minutes: int
     place: str | None
     online: bool | None
+    afar: bool  # one takes part from afar; also where nobody said so, but there is a room and no place
     speakers: tuple[str, ...]
     languages: tuple[str, ...]
     register_url: str | None
@@ -251,6 +252,7 @@ def page_of(found: Symposium, now: datetime) -> SymposiumPage:
         minutes=found.minutes,
         place=found.place,
         online=found.online,
+        afar=is_online(found),
         speakers=tuple(found.speakers),
         languages=tuple(found.languages),
         register_url=found.register_url,
