@@ -20,6 +20,7 @@ from sqlalchemy import (
     or_,
     select,
     union_all,
+    update,
 )
 from sqlalchemy.orm import Session, aliased
 
@@ -31,7 +32,7 @@ from mailer.db.mailings import OPEN, REACHED, Delivery, Mailing
 from mailer.db.people import Subscriber, Subscription
 from mailer.db.programme import Correction
 from mailer.db.readers import about_statement
-from mailer.vocabulary import CorrectionState, Frequency, MailingKind, SubscriptionState
+from mailer.vocabulary import CorrectionState, DeliveryState, Frequency, MailingKind, SubscriptionState
 
 TELLING = frozenset({MailingKind.STATEMENT_ALERT, MailingKind.TRANSLATION})
 """Kinds that bring a statement to its readers, each in the language they wish most for where there is one."""
@@ -100,6 +101,40 @@ def told_otherwise(mailing: Mailing) -> ColumnElement[bool] | None:
         _begins_with(reader.languages, DigestItem.translation),
     )
     return or_(by_mail, by_digest)
+
+
+def tell_no_more_of_what_came_since(session: Session, mailing: Mailing, delivery_id: int | None) -> None:
+    """Digests in doubt, before they are sent again: what their readers have since got in the language they
+    wish most for is told no more. What is only owed to them in it is forgotten when its turn comes."""
+    doubtful = select(Delivery.id).where(
+        Delivery.mailing_id == mailing.id, Delivery.state == DeliveryState.IN_DOUBT
+    )
+    if delivery_id is not None:
+        doubtful = doubtful.where(Delivery.id == delivery_id)
+    later, sent, reader, of_it = aliased(DigestItem), aliased(Delivery), aliased(Subscriber), aliased(Mailing)
+    by_digest = exists().where(
+        later.subscriber_id == DigestItem.subscriber_id,
+        later.statement_id == DigestItem.statement_id,
+        sent.id == later.delivery_id,
+        sent.state.in_(REACHED),
+        reader.id == DigestItem.subscriber_id,
+        _begins_with(reader.languages, later.translation),
+    )
+    by_mail = exists().where(
+        of_it.statement_id == DigestItem.statement_id,
+        of_it.kind == MailingKind.TRANSLATION,
+        sent.mailing_id == of_it.id,
+        sent.subscriber_id == DigestItem.subscriber_id,
+        sent.state.in_(REACHED),
+        reader.id == DigestItem.subscriber_id,
+        _begins_with(reader.languages, sent.language),
+    )
+    session.execute(
+        update(DigestItem)
+        .where(DigestItem.delivery_id.in_(doubtful), DigestItem.translation == "", or_(by_digest, by_mail))
+        .values(perhaps_told=True)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def _begins_with(languages: Any, language: Any) -> ColumnElement[bool]:

@@ -5,7 +5,6 @@ travels to whoever is sent it, so no text in one may lead into a meeting. Pure.
 """
 
 import re
-import unicodedata
 
 # With a scheme; or a host, by name or by number, with a path behind it; or a host that begins with "www.".
 # What closes a sentence or a bracket behind it stays, whatever else is glued to it goes.
@@ -31,8 +30,3 @@ def without_links(text: str) -> str:
         return text
     left = _EMPTY_BRACKETS.sub("", _LINK.sub("", text))
     return re.sub(r"[ \t]{2,}", " ", _HANGING.sub("", left))
-
-
-def one_line(text: str) -> str:
-    """The text without control characters and line ends, which no line of a calendar file can hold."""
-    return " ".join("".join(" " if unicodedata.category(one) == "Cc" else one for one in text).split())

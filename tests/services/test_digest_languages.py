@@ -430,3 +430,29 @@ def test_a_digest_released_from_doubt_never_brings_the_corrected_text_as_new(
     (again,) = (mail for mail in server.mails if str(mail.message["Subject"]).startswith("Statements"))
     assert "Second statement" in body_of(again)
     assert "First statement" not in body_of(again)
+
+
+def test_a_digest_released_from_doubt_does_not_bring_what_a_later_one_has_brought(
+    house: House, server: MailServer, hands: Hands, reader: Reader
+) -> None:
+    reader("fr", "fr")
+    first = publish(house, "First statement", hands.now, languages=("en",))
+    publish(house, "Second statement", hands.now, languages=("en",))
+    hands.work()
+    hands.now = MORNING
+    turn(house, hands)
+    with house.database.read() as session:
+        digest = session.scalars(select(Mailing.id).where(Mailing.kind == MailingKind.DIGEST)).one()
+    rows.settled(house, rows.ids(house, digest), DeliveryState.IN_DOUBT, hands.now, claimed_at=hands.now)
+    translate(house, first, "fr", hands.now)
+    tell_of(house, first, "fr", hands.now)
+    hands.work()
+    hands.now += DAY
+    turn(house, hands)
+    server.mails.clear()
+    with house.database.write() as session:
+        assert mailings.release(session, session.get_one(Mailing, digest), actor="test", now=hands.now) == 1
+    hands.work()
+    (mail,) = server.mails
+    assert "Second statement" in body_of(mail)
+    assert "A title in fr" not in body_of(mail)

@@ -11,6 +11,7 @@ from mailer.messages.catalogues import LANGUAGES, end_estimated, language_name, 
 from mailer.services.house import House
 from mailer.services.programme import calendars, symposia
 from mailer.services.programme.dates import Moment
+from mailer.services.programme.symposia import Edit
 from mailer.vocabulary import Precision
 from mailer.web.app import create_app
 from tests.calendar_readers import by_icalendar
@@ -131,6 +132,23 @@ def test_what_changed_a_moment_ago_has_no_date_to_ask_by(
     settled = visitor.get("/symposia.ics")
     assert settled.headers["last-modified"] == "Fri, 02 Feb 2024 17:00:00 GMT"
     assert settled.content == fresh.content
+
+
+def test_what_stands_in_no_file_changes_none(
+    house: House, scene: Scene, visitor: Visitor, clock: Clock
+) -> None:
+    clock.now = NOON + timedelta(days=1)
+    before = {path: visitor.get(path).content for path in FILES}
+    clock.now += timedelta(days=1)
+    with house.database.write() as session:
+        found = symposia.find(session, "ukraine")
+        found.capacity, found.changed_at = 40, clock.now
+        symposia.approve_follow_up(session, house, found, recording_url=None, actor="test", now=clock.now)
+    assert {path: visitor.get(path).content for path in FILES} == before
+    with house.database.write() as session:
+        found = symposia.find(session, "ukraine")
+        symposia.edit(session, house, found, Edit(place="Room 2"), actor="test", now=clock.now)
+    assert not any(visitor.get(path).content == content for path, content in before.items())
 
 
 def test_a_date_that_is_withdrawn_leaves_the_feed_and_the_feed_says_it_changed(

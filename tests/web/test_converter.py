@@ -9,6 +9,7 @@ from mailer.messages.catalogues import LANGUAGES
 from mailer.messages.words import city_words
 from mailer.services.house import House
 from mailer.services.programme import symposia
+from mailer.vocabulary import EndSource
 from mailer.web.app import create_app
 from tests.services.conftest import noon
 from tests.web.conftest import Clock
@@ -53,6 +54,20 @@ def test_it_shows_the_chosen_clock_beside_the_symposiums_own(looker: Visitor, zo
     assert f"On your clock {line}" in said
     assert "12 noon Eastern Time (New York, UTC-5)" in said
     assert "UTC: 17:00" in said
+
+
+def test_an_announced_end_is_said_on_both_clocks_and_an_estimate_on_none(
+    house: House, scene: Scene, visitor: Visitor
+) -> None:
+    for path in ("/time/ukraine", "/symposia/ukraine"):
+        assert "12 noon Eastern Time" in words(visitor.get(path))
+    with house.database.write() as session:
+        found = symposia.find(session, "ukraine")
+        found.minutes, found.end_source = 90, EndSource.ANNOUNCED
+    for path in ("/time/ukraine", "/symposia/ukraine"):
+        said = words(visitor.get(f"{path}?zone=Australia/Sydney"))
+        assert "Friday, February 23, 2024, 12 noon to 1:30 PM Eastern Time (New York, UTC-5)" in said
+        assert "Sydney: 04:00 to 05:30, Saturday, February 24" in said
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from icalendar import Calendar
 from selectolax.lexbor import LexborHTMLParser
 
 from mailer.db.programme import Statement, StatementText
+from mailer.db.seal import ROOM
 from mailer.services.house import House
 from mailer.services.programme import statements, symposia
 from mailer.vocabulary import StatementState
@@ -224,3 +225,14 @@ def test_the_start_page_shows_the_newest(looker: Visitor) -> None:
     assert links[:2] == ["/subscribe", "/statements/prisoners-of-war"]
     assert "/symposia/ukraine" in links
     assert "/symposia/called-off" not in links
+
+
+def test_a_room_behind_a_link_and_no_place_is_online(house: House, scene: Scene, visitor: Visitor) -> None:
+    with house.database.write() as session:
+        found = symposia.find(session, "ukraine")
+        found.place, found.online, found.room = None, None, None
+    assert "Where To be announced" in words(visitor.get("/symposia/ukraine"))
+    with house.database.write() as session:
+        found = symposia.find(session, "ukraine")
+        found.room = house.vault.seal(ROOM, found.id, "https://rooms.example.com/secret")
+    assert "Where Online" in words(visitor.get("/symposia/ukraine"))

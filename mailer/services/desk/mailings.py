@@ -17,10 +17,10 @@ from mailer.db.mailings import WAITING, Delivery, Mailing
 from mailer.db.programme import Correction
 from mailer.db.receipts import Receipt
 from mailer.db.session import hint_after_commit
-from mailer.db.translation_readers import told_otherwise
+from mailer.db.translation_readers import tell_no_more_of_what_came_since, told_otherwise
 from mailer.services import audit
 from mailer.services.sending.traits import BY_RULE
-from mailer.vocabulary import CorrectionState, DeliveryState, MailingState, SkipReason
+from mailer.vocabulary import CorrectionState, DeliveryState, MailingKind, MailingState, SkipReason
 from mailer.wake import Task
 
 OUTDATED = (
@@ -163,6 +163,8 @@ def release(
         raise MailingRefusal("This mailing was stopped for good; write its doubt off instead.")
     again = {"state": DeliveryState.PENDING, "reason": None, "due_at": now, "settled_at": None}
     current = _worth_sending(session, mailing, delivery_id)
+    if mailing.kind is MailingKind.DIGEST:
+        tell_no_more_of_what_came_since(session, mailing, delivery_id)
     count = _out_of_doubt(session, mailing, again, delivery_id, Delivery.not_after > now, *current)
     if count and mailing.state is MailingState.DONE:
         mailing.state, mailing.finished_at = MailingState.SENDING, None

@@ -24,7 +24,7 @@ SENTENCES: dict[str, str] = {
     SkipReason.CORRECTED: "Its text was corrected since; they are told by the correction instead.",
     SkipReason.RETRACTED: "The statement was retracted before it could leave.",
     SkipReason.EMBARGO_DROPPED: "The publication was called off before its embargo was over.",
-    SkipReason.ALREADY_TOLD: "They were told already: before a small move, by a notice, or by another mail.",
+    SkipReason.ALREADY_TOLD: "They were told already: by a notice, an earlier reminder, or another mail.",
     SkipReason.NOTHING_CHANGED: "What it would have told them they know already.",
     SkipReason.NOTHING_LEFT: "Every statement it would have told of was withdrawn or held back.",
     SkipReason.TOO_LATE: "It could not leave in time and would have come too late.",

@@ -18,6 +18,7 @@ from mailer.messages.catalogues import LANGUAGES, language_name
 from mailer.services.house import House
 from mailer.services.programme.public import find_public, public_symposia
 from mailer.services.sending.invitation import calendar_event, has_day
+from mailer.vocabulary import SymposiumState
 
 FEED_TTL = timedelta(hours=1)  # how often a calendar program is asked to come again
 OTHERWISE = "en"
@@ -119,9 +120,16 @@ def _event(house: House, found: Symposium, language: str | None) -> CalendarEven
         house,
         found,
         sequence=found.sequence,
-        stamped_at=found.changed_at,
+        stamped_at=_stamped_at(found),
         language=language or _known(found.language),
     )
+
+
+def _stamped_at(found: Symposium) -> datetime:
+    """When something last changed that stands in the file: not the capacity, nor the follow-up's approval."""
+    if found.state is SymposiumState.CANCELLED or found.facts_changed_at is None:
+        return found.changed_at
+    return found.facts_changed_at
 
 
 def _spoken(found: Symposium) -> tuple[str, ...]:

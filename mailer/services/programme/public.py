@@ -69,6 +69,7 @@ class SymposiumPage:
     minutes: int
     place: str | None
     online: bool | None
+    afar: bool  # one takes part from afar; also where nobody said so, but there is a room and no place
     speakers: tuple[str, ...]
     languages: tuple[str, ...]
     register_url: str | None
@@ -250,7 +251,8 @@ def page_of(found: Symposium, now: datetime) -> SymposiumPage:
         moved_from=_earlier(found),
         minutes=found.minutes,
         place=found.place,
-        online=is_online(found) or found.online,
+        online=found.online,
+        afar=is_online(found),
         speakers=tuple(found.speakers),
         languages=tuple(found.languages),
         register_url=found.register_url,

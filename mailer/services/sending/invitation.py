@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 from mailer.db.programme import Symposium, SymposiumDate, SymposiumVersion
 from mailer.messages.calendar import Calendar, CalendarEvent, Method, Status, itip
 from mailer.messages.catalogues import end_estimated, same_time, still_open
-from mailer.messages.linkless import one_line, without_links
+from mailer.messages.linkless import without_links
 from mailer.messages.words import reader_line
 from mailer.services.house import House
+from mailer.visible import one_line
 from mailer.vocabulary import EndSource, Precision, SymposiumState
 
 
