@@ -441,7 +441,7 @@ def values(kind: MailingKind, language: str, *, name: str = "Anahit") -> dict[st
     return {
         "first_name": name,
         "local_time": reader_line(starts, ZONE, "Asia/Yerevan", language, starts + LASTS) or "",
-        "old_local_time": f" · {reader_line(before, ZONE, 'Asia/Yerevan', language, before + LASTS)}",
+        "old_local_time": reader_line(before, ZONE, "Asia/Yerevan", language, before + LASTS) or "",
         "unsubscribe_url": "https://www.example.org/u/ddf2b2kq5v7wq3p6",
         "preferences_url": "https://www.example.org/p/ddf2b2kq5v7wq3p6",
         "confirm_url": "https://www.example.org/c/ddf2b2kq5v7wq3p6",

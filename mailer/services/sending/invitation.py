@@ -106,11 +106,11 @@ def has_hour(moment: Symposium | SymposiumVersion | None) -> bool:
 
 
 def old_local_time(told: SymposiumVersion, zone: str | None, language: str) -> dict[str, str]:
-    """The slot that follows the old time in its line."""
+    """The slot that says the time they were told on the reader's clock."""
     if told.starts_at is None or told.zone is None:
         return {}
     line = reader_line(told.starts_at, told.zone, zone, language, announced_end(told))
-    return {"old_local_time": f" · {line or same_time(language)}"}
+    return {"old_local_time": line or same_time(language)}
 
 
 def local_time(symposium: Symposium, zone: str | None, language: str) -> dict[str, str]:
