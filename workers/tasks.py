@@ -15,7 +15,7 @@ from celery.signals import worker_shutting_down
 
 from mailer import failpoints, wake
 from mailer.services.house import House, open_house
-from mailer.services.programme import digests, places, reminders, symposia
+from mailer.services.programme import digests, places, reminders, rooms, symposia
 from mailer.services.registration import details, limits
 from mailer.services.sending.audit_books import audit
 from mailer.services.sending.compose import Composer
@@ -181,6 +181,7 @@ def plan_reminders() -> None:
         reminders.plan_all(session, house(), clock())
     places.move_up_everywhere(house(), clock())
     with house().database.write() as session:
+        rooms.look(session, clock())
         details.forget(session, clock())
         limits.forget(session, clock())
 

@@ -238,11 +238,13 @@ class ChangeFacts:
 
     `old_when` is the time they were told, in words, or None if it stays as it was; the new one is
     `symposium.when`. `changes` is everything else. `told` is false where nobody knows what they were told:
-    then only what is true now is said. `waiting`, here and below: the reader waits for a place.
+    then only what is true now is said. `waiting`, here and below: the reader waits for a place. With
+    `old_local` the mail has the slot `old_local_time`: the old time on the reader's clock.
     """
 
     symposium: SymposiumFacts
     old_when: str | None = None
+    old_local: bool = False
     changes: tuple[Change, ...] = ()
     told: bool = True
     waiting: bool = False
@@ -266,6 +268,7 @@ class PostponedFacts:
 
     symposium: SymposiumFacts
     old_when: str | None = None
+    old_local: bool = False
     waiting: bool = False
 
 

@@ -357,7 +357,7 @@ def _change(language: str, size: Size) -> ChangeFacts:
             Change(what=ChangedThing.PLACE, old="Room A-1", new=now.where or "Online"),
             Change(what=ChangedThing.JOINING, old="By telephone", new="By the link on the symposium’s page"),
         )
-    return ChangeFacts(symposium=now, old_when=before.when, changes=changes)
+    return ChangeFacts(symposium=now, old_when=before.when, old_local=True, changes=changes)
 
 
 def facts(kind: MailingKind, language: str, size: Size = Size.TYPICAL) -> Facts:
@@ -409,7 +409,9 @@ def facts(kind: MailingKind, language: str, size: Size = Size.TYPICAL) -> Facts:
                 language="en",
             )
             old = None if size is Size.BARE else symposium(language).when
-            return PostponedFacts(symposium=tba, old_when=old, waiting=size is Size.BARE)
+            return PostponedFacts(
+                symposium=tba, old_when=old, old_local=old is not None, waiting=size is Size.BARE
+            )
         case MailingKind.FOLLOW_UP:
             came = {Size.SHORT: True, Size.LONG: False}.get(size)
             recording = None if size is Size.BARE else "https://www.example.org/recordings/7"
@@ -435,9 +437,11 @@ def facts(kind: MailingKind, language: str, size: Size = Size.TYPICAL) -> Facts:
 def values(kind: MailingKind, language: str, *, name: str = "Anahit") -> dict[str, str]:
     """A reader in Yerevan: a value for every slot a template may hold."""
     starts = instant(DAY, dt.time(_MOVED_TO if kind is MailingKind.CHANGE else NOON.hour), ZONE)
+    before = instant(DAY, NOON, ZONE)
     return {
         "first_name": name,
         "local_time": reader_line(starts, ZONE, "Asia/Yerevan", language, starts + LASTS) or "",
+        "old_local_time": reader_line(before, ZONE, "Asia/Yerevan", language, before + LASTS) or "",
         "unsubscribe_url": "https://www.example.org/u/ddf2b2kq5v7wq3p6",
         "preferences_url": "https://www.example.org/p/ddf2b2kq5v7wq3p6",
         "confirm_url": "https://www.example.org/c/ddf2b2kq5v7wq3p6",

@@ -2,9 +2,10 @@
 
 Schedules are made up by hypothesis and played through the real corridor into a real SMTP server: nobody
 is reminded twice of one date by one rule, nobody after the start, nobody of facts that do not hold or of
-what is called off; and of every change exactly those hear, once, whose last mail had told them otherwise.
-Workers die with mails in hand, the clock steps back, the date moves back. What the timeline then says of
-the time ahead is what happens.
+what is called off; nobody is thanked before the end, or by the mail for all and by that for some; and of
+every change exactly those hear, once, whose last mail had told them otherwise. Workers die with mails in
+hand, the clock steps back, the date moves back. What the timeline then says of the time ahead is what
+happens.
 """
 
 import shutil
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from mailer import settings as house_settings
+from mailer.db.audience import ATTENDANCE_OF
 from mailer.db.mailings import WAITING, Delivery, Mailing
 from mailer.db.programme import Registration, Symposium
 from mailer.services.house import House, open_house
@@ -35,7 +37,14 @@ from mailer.services.sending.claim import claim
 from mailer.services.sending.sweep import journal_folder, sweep, worker_name
 from mailer.services.sending.traits import BY_RULE, NOTICES
 from mailer.smtp.journal import Journal
-from mailer.vocabulary import DeliveryState, MailingKind, Precision, RegistrationState, SymposiumState
+from mailer.vocabulary import (
+    Attendance,
+    DeliveryState,
+    MailingKind,
+    Precision,
+    RegistrationState,
+    SymposiumState,
+)
 from tests.conftest import NOON, Databases
 from tests.services.conftest import Hands
 from tests.services.test_recovery import ACCEPTED
@@ -43,7 +52,16 @@ from tests.smtp_server import MailServer, Taken
 
 FIRST_DAY = date(2024, 2, 10)
 ZONES = (None, "Asia/Yerevan", "Australia/Sydney", "Europe/Kyiv")
-RULES = ("before 1 day", "before 25 hours", "before 2 hours", "before 3 days at 09:00", "before 1 week")
+RULES = (
+    "before 1 day",
+    "before 25 hours",
+    "before 2 hours",
+    "before 3 days at 09:00",
+    "before 1 week",
+    "after end 30 minutes",
+    "after end 45 minutes attended",
+    "after end 60 minutes no-show",
+)
 FIRM = NOTICES | {MailingKind.REGISTRATION_CONFIRMATION, MailingKind.WAITING_LIST}
 Facts = tuple[object, ...]
 
@@ -66,6 +84,8 @@ steps = st.one_of(
     st.tuples(st.just("zone"), st.integers(0, 4 * 4 - 1)),
     st.tuples(st.just("capacity"), st.integers(0, 2)),
     st.tuples(st.just("call off"), st.integers(0, 5)),
+    st.tuples(st.just("approve"), st.just(0)),
+    st.tuples(st.just("noted"), st.integers(0, 4 * 3 - 1)),
 )
 
 
@@ -79,6 +99,7 @@ class World:
     symposium: int
     told: dict[int, Facts] = field(default_factory=dict)
     reminded: set[tuple[int, str, int]] = field(default_factory=set)
+    followed: dict[tuple[int, int], str] = field(default_factory=dict)  # for whom the mail after the end was
     message_ids: set[str] = field(default_factory=set)
     unsure: set[int] = field(default_factory=set)  # of whom nobody knows what their last mail told
     called_off: set[int] = field(default_factory=set)
@@ -173,6 +194,16 @@ class World:
                         known = rules.listed(session, whose)
                         for one_rule in known[value : value + 1]:
                             rules.remove(session, self.house, whose, one_rule.key, actor="test", now=now)
+                    case "approve":
+                        symposia.approve_follow_up(
+                            session, self.house, found, recording_url=None, actor="test", now=now
+                        )
+                    case "noted":  # as a list of who was there says it
+                        theirs = session.scalars(select(Registration).order_by(Registration.id)).all()
+                        for one in theirs[value // 3 : value // 3 + 1]:
+                            one.attendance = tuple(Attendance)[value % 3]
+                        symposia.lock(session, found)
+                        reminders.plan(session, self.house, found, now)
                     case "plan":
                         found.planned_at = None
                         session.flush()
@@ -212,6 +243,8 @@ class World:
             assert symposium.state is SymposiumState.ANNOUNCED
             assert symposium.starts_at is None or self.hands.now < symposium.starts_at
             assert mailing.generation == symposium.generation
+        if mailing.kind is MailingKind.FOLLOW_UP:
+            self._look_at_follow_up(number, mailing, symposium)
         if mailing.kind is MailingKind.CANCELLATION:
             assert symposium.state is SymposiumState.CANCELLED
             assert number not in self.called_off, "called off twice"
@@ -221,6 +254,20 @@ class World:
                 assert self.told.get(number) != facts, "told again what they knew"
             self.unsure.discard(number)
             self.told[number] = facts
+
+    def _look_at_follow_up(self, number: int, mailing: Mailing, symposium: Symposium) -> None:
+        audience = str(mailing.facts["audience"])
+        key = (number, mailing.key.split(":")[3], mailing.generation or 0)
+        assert key not in self.reminded, "followed up twice"
+        self.reminded.add(key)
+        assert symposium.state is SymposiumState.ANNOUNCED
+        assert symposium.starts_at is not None
+        assert symposium.starts_at + timedelta(minutes=symposium.minutes) <= self.hands.now, "not over yet"
+        first = self.followed.setdefault((number, mailing.generation or 0), audience)
+        assert first == audience, "the mail for all, and that for some"
+        with self.house.database.read() as session:
+            came = session.get_one(Registration, number).attendance
+        assert ATTENDANCE_OF.get(audience, came) is came
 
     _seen: set[int] = field(default_factory=set)
 
@@ -354,6 +401,15 @@ PHASES = (Phase.explicit, Phase.reuse, Phase.generate)  # to shrink a schedule o
 MOST_TURNS = 300
 # A clock a day ahead announces a notice, is set back, and the notice is timed anew: it once waited that day.
 SET_BACK_AND_TOLD_AGAIN = [("move", 11), ("place", 1), ("clock", 24 * 60), ("place", 0), ("until_due", 0)]
+# The mail for all has left when a list says who was there, and the lists say one thing and then another.
+THANKED_AND_NOTED = [
+    ("rule", 5), ("rule", 6), ("rule", 7), ("approve", 0), ("noted", 1), ("noted", 5), ("until_due", 0),
+    ("noted", 4), ("until_due", 0), ("noted", 7), ("noted", 2), ("wait", 31), ("noted", 1), ("wait", 31),
+]  # fmt: skip
+NOTED_LATE = [
+    ("rule", 6), ("approve", 0), ("until_due", 0), ("noted", 1), ("wait", 361), ("noted", 4), ("wait", 31),
+    ("approve", 0), ("wait", 1),
+]  # fmt: skip
 plans = st.lists(steps, min_size=4, max_size=18)
 
 
@@ -369,6 +425,8 @@ def play(template: Path, url: str, plan: list[tuple[str, int]], early: int) -> N
 @pytest.mark.slow
 @settings(max_examples=25, deadline=None, phases=PHASES, suppress_health_check=HEALTH)
 @example(plan=SET_BACK_AND_TOLD_AGAIN, early=3)
+@example(plan=THANKED_AND_NOTED, early=3)
+@example(plan=NOTED_LATE, early=3)
 @given(plan=plans, early=st.integers(1, 3))
 def test_no_schedule_breaks_a_promise(sqlite_template: Path, plan: list[tuple[str, int]], early: int) -> None:
     play(sqlite_template, "", plan, early)

@@ -78,6 +78,7 @@ class SymposiumPage:
     series_text: str
     has_calendar: bool
     over: bool
+    under_way: bool  # its hour is known, and has come
 
     @property
     def announced_end(self) -> datetime | None:
@@ -261,6 +262,7 @@ def page_of(found: Symposium, now: datetime) -> SymposiumPage:
         series_text=found.series.text if found.series else "",
         has_calendar=has_day(found),
         over=is_over(found, now),
+        under_way=found.starts_at is not None and found.starts_at <= now and not is_over(found, now),
     )
 
 

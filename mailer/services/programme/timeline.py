@@ -15,6 +15,7 @@ from mailer.db.programme import ReminderRule, Symposium
 from mailer.messages import due, rule_words
 from mailer.services.desk.reasons import sentence
 from mailer.services.programme.reminders import key_of
+from mailer.services.sending import rooms
 from mailer.services.sending.foresight import Foreseen, foresee
 from mailer.services.sending.outlook import (
     Outlook,
@@ -117,7 +118,7 @@ def _of_rule(
         waiting=_waiting(ahead.get(mailing.id, ()), outlook),
         doomed=_doomed(ahead.get(mailing.id, ())),
         others=_others(session, mailing),
-        why_not=_stopped(mailing) or (_held(symposium) if mailing.kind is MailingKind.FOLLOW_UP else None),
+        why_not=_stopped(mailing) or _held(symposium, mailing, now),
     )
 
 
@@ -140,9 +141,14 @@ def _stopped(mailing: Mailing) -> str | None:
     return f"Paused. It goes on with: mailer mailing resume {mailing.key}"
 
 
-def _held(symposium: Symposium) -> str | None:
-    """Why a follow-up that waits does not leave."""
-    if symposium.recording_trouble is None:
+def _held(symposium: Symposium, mailing: Mailing, now: datetime) -> str | None:
+    """Why what waits of a rule does not leave when it is due."""
+    if mailing.due_at <= now and rooms.must_wait(mailing, symposium, mailing.expires_at, now):
+        return (
+            "Waits for the way into the room. Say where it is with: "
+            f"mailer symposium set {symposium.slug} --join-url URL"
+        )
+    if mailing.kind is not MailingKind.FOLLOW_UP or symposium.recording_trouble is None:
         return None
     return (
         f"Held: its recording does not answer. {symposium.recording_trouble} It is asked again by itself; "

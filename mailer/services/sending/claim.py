@@ -19,7 +19,7 @@ from mailer.db.audience import ASKING, STATES_OF
 from mailer.db.outbox import Candidate, Surroundings
 from mailer.failpoints import Failpoint
 from mailer.services.house import House
-from mailer.services.sending import digest_claim
+from mailer.services.sending import digest_claim, rooms
 from mailer.services.sending.attendees import (
     CONFIRMING,
     followed_up,
@@ -285,8 +285,8 @@ def reason_to_leave_out(candidate: Candidate, around: Surroundings, now: datetim
 
 def _must_wait(candidate: Candidate, around: Surroundings, followed: set[int], now: datetime) -> bool:
     """True for a notice to somebody whose confirmation is on its way: it tells the same, or what this one
-    then has to correct. And for a follow-up whose recording has not answered yet, or whose reader has
-    another one under way."""
+    then has to correct. For a follow-up whose recording has not answered yet, or whose reader has another
+    one under way. And for a reminder that is to lead into a room nobody has named."""
     mailing = around.mailings[candidate.mailing_id]
     if mailing.kind is MailingKind.FOLLOW_UP:
         reader = candidate.registration_id or 0
@@ -296,6 +296,8 @@ def _must_wait(candidate: Candidate, around: Surroundings, followed: set[int], n
             return True
         followed.add(reader)
         return False
+    if mailing.kind is MailingKind.REMINDER:
+        return rooms.must_wait(mailing, around.symposia[mailing.symposium_id or 0], candidate.not_after, now)
     if mailing.kind not in NOTICES:
         return False
     return not CONFIRMING.isdisjoint(around.on_the_way.get(candidate.registration_id or 0, ()))

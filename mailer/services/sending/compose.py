@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from mailer import failpoints
 from mailer.db.mailings import Mailing
 from mailer.db.outbox import Candidate
-from mailer.db.programme import Registration, Symposium
+from mailer.db.programme import Registration, Symposium, SymposiumVersion
 from mailer.db.readers import Original
 from mailer.db.seal import ADDRESS, NAME, SealBroken
 from mailer.failpoints import Failpoint
@@ -37,7 +37,7 @@ from mailer.services.sending.attendee import language_for, links, manner_of
 from mailer.services.sending.claim import Slice
 from mailer.services.sending.content import Content, Reader, read_content
 from mailer.services.sending.embargo_rows import TEXTS
-from mailer.services.sending.invitation import invitation, local_time, stamp
+from mailer.services.sending.invitation import invitation, local_time, old_local_time, stamp
 from mailer.services.sending.reader import entry_of, read_reader, spoken_of
 from mailer.services.sending.settle import GIVEN_BACK, UNFIT
 from mailer.services.sending.texts import language_of, text_ahead
@@ -68,6 +68,7 @@ class Frame:
     form: Form | None  # None: it could not be compiled, and none of its letters can be
     kind: MailingKind  # of a notice: what it is to these readers
     entry: Symposium | None  # what the calendar part speaks of; None: the mail has none
+    told: SymposiumVersion | None  # what these readers heard of last, where the mail says the difference
     lease: Lease
     now: datetime
     boottime: float  # the engine's clock at `now`
@@ -196,6 +197,8 @@ class Mail:
             chosen = registration.zone if registration is not None else None
             zone = candidate.zone if chosen is None else chosen
             values |= local_time(frame.symposium, zone or None, frame.language)
+            if frame.told is not None:
+                values |= old_local_time(frame.told, zone or None, frame.language)
         return values
 
     def _calendar(self, address: str) -> Calendar | None:
@@ -283,6 +286,7 @@ class Composer:
                 form=self._form(session, key, mailing, language, symposium, variant, reader, entry),
                 kind=kind,
                 entry=entry,
+                told=reader.told,
                 lease=lease,
                 now=now,
                 boottime=boottime,

@@ -37,7 +37,7 @@ from mailer.messages.facts import (
 )
 from mailer.messages.slots import expand_placeholders
 from mailer.services.house import House
-from mailer.services.sending.invitation import announced_end, has_day, is_online
+from mailer.services.sending.invitation import announced_end, has_day, has_hour, is_online
 from mailer.services.sending.notice import as_told, changes, same_time
 from mailer.services.sending.statement_content import digest_mail, statement_mail, topic_name
 from mailer.services.sending.variant import Variant
@@ -216,12 +216,13 @@ def _notice(
         return DateFixedFacts(symposium=facts, waiting=waiting)
     old = _in_words(told.precision, told, language) if told else None
     if kind is MailingKind.POSTPONED:
-        return PostponedFacts(symposium=facts, old_when=old, waiting=waiting)
+        return PostponedFacts(symposium=facts, old_when=old, old_local=has_hour(told), waiting=waiting)
     if told is None:
         return ChangeFacts(symposium=facts, told=False, waiting=waiting)
     return ChangeFacts(
         symposium=facts,
         old_when=None if same_time(told, symposium) else old,
+        old_local=has_hour(told) and not same_time(told, symposium),
         changes=changes(told, symposium, language),
         waiting=waiting,
     )

@@ -101,6 +101,19 @@ def stamp(symposium: Symposium, written_at: datetime) -> datetime:
     return written_at if changed_at is None else max(written_at, changed_at)
 
 
+def has_hour(moment: Symposium | SymposiumVersion | None) -> bool:
+    """Whether there is an instant to say on other clocks."""
+    return moment is not None and moment.starts_at is not None and moment.zone is not None
+
+
+def old_local_time(told: SymposiumVersion, zone: str | None, language: str) -> dict[str, str]:
+    """The slot that says the time they were told on the reader's clock."""
+    if told.starts_at is None or told.zone is None:
+        return {}
+    line = reader_line(told.starts_at, told.zone, zone, language, announced_end(told))
+    return {"old_local_time": line or same_time(language)}
+
+
 def local_time(symposium: Symposium, zone: str | None, language: str) -> dict[str, str]:
     """The slot that says the start on the reader's clock, in UTC when their zone is unknown."""
     if symposium.starts_at is None or symposium.zone is None:
