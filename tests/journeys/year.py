@@ -147,7 +147,7 @@ class Year:
 
 def _their_time(text: str, language: str, zone: str | None) -> str:
     city = city_words(zone or "UTC", language)
-    for line in text.splitlines():
+    for line in reversed(text.splitlines()):  # a notice of a move says the earlier time before it
         if re.match(rf"{re.escape(city)}\s?[:՝：]", line) or line == same_time(language):
             return line
     return ""

@@ -86,7 +86,11 @@ def test_a_move_says_both_ends_within_the_times(
     lasts(house, hands, announced, 60)
     assert hands.work() == 1
     text = last_text(server)
-    assert f"When Before: {UNTIL} Now: Friday, March 1, 2024, 2:00 PM to 3:00 PM Eastern Time" in text
+    assert (
+        f"When Before: {UNTIL} UTC: 17:00 to 18:30, Friday, February 23 "
+        "Now: Friday, March 1, 2024, 2:00 PM to 3:00 PM Eastern Time (New York, UTC-5) "
+        "UTC: 19:00 to 20:00, Friday, March 1"
+    ) in text
     assert " End " not in text
 
 
