@@ -18,7 +18,7 @@ test: dev packages lint ## Everything: the rules of the house, then all tests (A
 	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: dev lint ## What to run before a commit: rules and fast tests, under two minutes
-	@$(BIN)/pytest -q -n 2 --dist worksteal -m "not browser and not journey and not postgresql and not slow" $(ARGS)
+	@$(BIN)/pytest -q -n 3 --dist worksteal -m "not browser and not journey and not postgresql and not slow" $(ARGS)
 
 lint: dev ## The rules alone: ruff, formatting, types, import contracts
 	@$(BIN)/ruff check --quiet --output-format concise .

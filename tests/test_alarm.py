@@ -201,6 +201,7 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_connections_are_open_before_the_end_and_no_envelope_is_begun_before_it(
     house: House,
     server: MailServer,

@@ -286,6 +286,7 @@ def play(template: Path, url: str, plan: list[tuple[str, int]]) -> None:
         world.see_it_out()
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, phases=PHASES, suppress_health_check=HEALTH)
 @example(plan=INVITED_TO_NOTHING_YET)
 @example(plan=LEFT_BEFORE_THE_NOTICE)

@@ -44,6 +44,8 @@ from tests.services.test_registration import START, cancel, join, put, states, t
 from tests.services.test_roll import bring, count, slug_of
 from tests.smtp_server import MailServer
 
+pytestmark = pytest.mark.slow
+
 ANNA = "anna@example.org"
 
 

@@ -27,6 +27,8 @@ from tests.services.symposium_desk import Desk
 from tests.services.test_roll import mark
 from tests.services.test_symposia import DAY, HOUR, START, invitation
 
+pytestmark = pytest.mark.slow
+
 MINUTE = timedelta(minutes=1)
 MONTH = Moment(precision=Precision.MONTH, day=date(2024, 3, 1), zone="America/New_York")
 

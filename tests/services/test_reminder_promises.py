@@ -35,6 +35,8 @@ from tests.services.test_registration_running import fill_in, link_of, press, te
 from tests.services.test_reminder_attacks import call_off, printed
 from tests.services.test_symposia import DAY, HOUR, START, invitation
 
+pytestmark = pytest.mark.slow
+
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
 
 

@@ -183,6 +183,7 @@ def test_processes_end_when_there_was_nothing_to_sign(
     until(lambda: not processes_of(os.getpid()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
 def test_lost_processes_cost_no_mail_and_nothing_goes_unsigned(
     how: signal.Signals,
@@ -235,6 +236,7 @@ time.sleep(60)
 """
 
 
+@pytest.mark.slow
 def test_processes_end_with_their_sender_however_it_dies(key_file: Path) -> None:
     sender = subprocess.Popen([sys.executable, "-c", PARENT, str(key_file)], stdout=subprocess.PIPE)
     with sender:

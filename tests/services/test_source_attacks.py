@@ -34,6 +34,8 @@ from tests.services.watching import (
 )
 from tests.web_server import WebServer
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["server", "watch"]  # the fixtures
 
 DAY = timedelta(days=1)

@@ -23,6 +23,8 @@ from mailer.services.sources import registry
 from mailer.services.sources.taking import Taken, take_page
 from mailer.settings import load
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2024, 9, 1, 16, 0, tzinfo=UTC)
 FIXTURES = Path(__file__).parents[1] / "ingest" / "fixtures"
 MANY = settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -441,6 +441,7 @@ class Liar(NameServer):
         return wire[:2] + bytes([wire[2] | 0x80]) + self.lie
 
 
+@pytest.mark.slow
 def test_no_bytes_of_a_name_server_raise() -> None:
     with serving(Liar()) as liar:
 

@@ -147,6 +147,7 @@ def test_known_unknown_withdrawn_and_suppressed_addresses_get_the_same_answer(
         assert session.scalar(select(func.count()).select_from(Suppression)) == 2
 
 
+@pytest.mark.slow
 def test_a_stranger_cannot_flood_an_address(
     house: House, scene: Scene, visitor: Visitor, clock: Clock
 ) -> None:
