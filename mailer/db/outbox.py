@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import Select, String, cast, exists, null, select, update
+from sqlalchemy import ColumnElement, Select, String, cast, exists, null, select, update
 from sqlalchemy.orm import Session
 
 from mailer.db.audience import READER_ZONE
@@ -72,11 +72,23 @@ def urgent(session: Session, *, now: datetime, limit: int, closed: Collection[in
     return sorted(found, key=lambda one: (one.rank, one.not_after, one.id))
 
 
+def has_waiting(*such: ColumnElement[bool]) -> ColumnElement[bool]:
+    """True of a mailing of which rows wait, or `such` rows.
+
+    The first one in the order of the index, not EXISTS: of that PostgreSQL makes a join, which reads every
+    row of a large mailing when it believes that most of them wait (150 ms at a million, instead of 3).
+    """
+    first = (
+        select(Delivery.id)
+        .where(Delivery.mailing_id == Mailing.id, Delivery.state.in_(WAITING), *such)
+        .order_by(Delivery.lane_id, Delivery.due_at, Delivery.id)
+        .limit(1)
+    )
+    return first.correlate(Mailing).scalar_subquery().is_not(None)
+
+
 def bulk_mailings(session: Session, now: datetime) -> list[tuple[int, int, bool]]:
     """(rank, id, was it under an embargo) of the bulk mailings that have something due."""
-    waiting = exists().where(
-        Delivery.mailing_id == Mailing.id, Delivery.state.in_(WAITING), Delivery.due_at <= now
-    )
     statement = (
         select(Mailing.rank, Mailing.id, Mailing.embargo_at.is_not(None))
         .where(
@@ -84,7 +96,7 @@ def bulk_mailings(session: Session, now: datetime) -> list[tuple[int, int, bool]
             Mailing.rank >= BULK_RANK,
             Mailing.opens_at <= now,
             Mailing.due_at <= now,
-            waiting,
+            has_waiting(Delivery.due_at <= now),
         )
         .order_by(Mailing.rank, Mailing.id)
     )

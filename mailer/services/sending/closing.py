@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, exists, select, update
 from sqlalchemy.orm import Session
 
+from mailer.db import outbox
 from mailer.db.mailings import WAITING, Delivery, Mailing
 from mailer.db.programme import Symposium
 from mailer.services.sending.traits import BY_RULE
@@ -44,7 +45,7 @@ def finish(session: Session, now: datetime) -> int:
             Mailing.state == MailingState.SENDING,
             Mailing.kind.not_in(BY_RULE) | (Mailing.expires_at <= now),
             # Two questions, so that each is answered by its own partial index.
-            ~exists().where(Delivery.mailing_id == Mailing.id, Delivery.state.in_(WAITING)),
+            ~outbox.has_waiting(),
             ~exists().where(Delivery.mailing_id == Mailing.id, Delivery.state == DeliveryState.CLAIMED),
         )
         .values(state=MailingState.DONE, finished_at=now)
@@ -63,7 +64,7 @@ def close_overtaken(session: Session, now: datetime, *which: ColumnElement[bool]
             Mailing.kind.in_(BY_RULE),
             Mailing.state.in_([MailingState.SCHEDULED, MailingState.SENDING]),
             *which,
-            ~exists().where(Delivery.mailing_id == Mailing.id, Delivery.state.in_(WAITING)),
+            ~outbox.has_waiting(),
             ~exists().where(Delivery.mailing_id == Mailing.id, Delivery.state == DeliveryState.CLAIMED),
         )
         .values(state=MailingState.DONE, finished_at=now)
@@ -98,8 +99,7 @@ def retry_doubtful(session: Session, now: datetime) -> int:
         _reopen(session, Mailing.id.in_(set(mailings)))
     # Two transactions that did not see each other may have closed a mailing while something of it came
     # back, so every sweep looks at what was closed of late.
-    waiting = exists().where(Delivery.mailing_id == Mailing.id, Delivery.state.in_(WAITING))
-    _reopen(session, waiting & (Mailing.finished_at > now - OF_LATE))
+    _reopen(session, outbox.has_waiting() & (Mailing.finished_at > now - OF_LATE))
     return len(mailings)
 
 
