@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from mailer.db.dialect import one_of
 from mailer.db.mailings import REACHED, Delivery, Mailing
+from mailer.db.programme import Registration
 from mailer.vocabulary import DeliveryState, MailingKind, RuleAudience
 
 _HAD = REACHED | {DeliveryState.IN_DOUBT, DeliveryState.CLAIMED}
@@ -21,6 +22,13 @@ class FollowUp(NamedTuple):
     generation: int | None
     audience: str
     on_its_way: bool
+
+
+def hold(session: Session, registrations: Collection[int]) -> None:
+    """Let no other claim decide about these registrations until this one has: of two only one sends."""
+    if registrations:
+        wanted = select(Registration.id).where(one_of(session, Registration.id, registrations))
+        session.execute(wanted.order_by(Registration.id).with_for_update(key_share=True))
 
 
 def had(session: Session, registrations: Collection[int]) -> dict[int, tuple[FollowUp, ...]]:

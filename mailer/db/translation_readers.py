@@ -82,7 +82,10 @@ def told_otherwise(mailing: Mailing) -> ColumnElement[bool] | None:
     if mailing.kind not in TELLING or mailing.statement_id is None:
         return None
     other, reader = aliased(Delivery), aliased(Subscriber)
-    reached = other.state.in_(REACHED) & _begins_with(reader.languages, other.language)
+    # An older text is not the same, also in the same language.
+    version = func.coalesce(Delivery.version, 1)
+    as_new = func.coalesce(other.version, 1) >= version
+    reached = other.state.in_(REACHED) & _begins_with(reader.languages, other.language) & as_new
     by_mail = (
         exists()
         .where(
@@ -99,6 +102,7 @@ def told_otherwise(mailing: Mailing) -> ColumnElement[bool] | None:
         DigestItem.translation != "",
         reader.id == Delivery.subscriber_id,
         _begins_with(reader.languages, DigestItem.translation),
+        or_(DigestItem.delivery_id.is_(None), func.coalesce(DigestItem.version, 1) >= version),
     )
     return or_(by_mail, by_digest)
 

@@ -1,8 +1,10 @@
 """Mails after the end: who was there may be noted late, nobody gets two, nobody is told what is not so."""
 
+import threading
 from datetime import timedelta
 
-from sqlalchemy import select
+import pytest
+from sqlalchemy import select, text
 
 from mailer.db.mailings import Delivery, Mailing
 from mailer.db.programme import Symposium
@@ -13,6 +15,7 @@ from mailer.services.sending.claim import claim
 from mailer.services.sending.sweep import journal_folder, worker_name
 from mailer.smtp.journal import Journal
 from mailer.vocabulary import MailingKind, SkipReason
+from tests.journeys.conftest import wait_until
 from tests.services.symposium_desk import Desk
 from tests.services.test_reminder_attacks import printed
 from tests.services.test_roll import mark
@@ -212,3 +215,42 @@ def test_a_rule_that_was_away_when_it_was_due_does_not_come_back_late(desk: Desk
     desk.rule("after end 45 minutes attended")
     note(desk, "other")
     assert "came Thank you for taking part" not in desk.at(desk.hands.now)
+
+
+def test_a_rule_made_after_the_others_were_let_go_stays_past_when_they_are_let_go_again(desk: Desk) -> None:
+    held(desk, "after end 45 minutes")
+    assert len(desk.at(DUE)) == 2
+    desk.hands.now = DUE + 8 * HOUR
+    desk.rule("after end 60 minutes", sure=True)
+    approve(desk)
+    assert desk.at(desk.hands.now + MINUTE) == []
+    assert desk.at(desk.hands.now + HOUR) == []
+
+
+@pytest.mark.parametrize("house", ["postgresql"], indirect=True)
+def test_two_claims_at_once_give_nobody_two_mails_after_the_end(desk: Desk) -> None:
+    """The second waits until the first is done, and then sees what it took."""
+    held(desk, "after end 45 minutes", "after end 45 minutes attended")
+    note(desk, "came", "other")
+    desk.hands.now = DUE
+    claimed: list[int] = []
+
+    def second() -> None:
+        with desk.house.database.write() as session:
+            found = claim(session, desk.house, worker="send-2-1-abcdef", now=DUE + MINUTE)
+            claimed.extend(one.registration_id or 0 for one in found.held)
+
+    with desk.house.database.write() as session:
+        first = claim(session, desk.house, worker="send-1-1-abcdef", now=DUE + MINUTE, limit=2)
+        assert len({one.registration_id for one in first.held}) == 2
+        rival = threading.Thread(target=second)
+        rival.start()
+        wait_until(lambda: waits_for_a_lock(desk) or not rival.is_alive(), "the other claim waits or is done")
+    rival.join()
+    assert claimed == []
+
+
+def waits_for_a_lock(desk: Desk) -> bool:
+    with desk.house.database.read() as session:
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        return bool(session.scalar(text(waiting)))

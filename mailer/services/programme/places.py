@@ -86,7 +86,7 @@ def seat(
     if not takes(session, symposium, now):
         return False
     room = free(session, symposium)
-    if registration.sequence_bump:
+    if registration.sequence_bump % 2:
         registration.sequence_bump += 1  # even again: they are here
     if room == 0:
         registration.state, registration.registered_at = RegistrationState.WAITING, now
@@ -159,20 +159,21 @@ def _was_invited(session: Session, symposium: Symposium, registration: Registrat
     """Whether their calendar may hold it: by a mail that was taken, or by one that is leaving just now."""
     if registration.invited or not has_day(symposium):
         return registration.invited
-    return (
-        session.scalar(
-            select(Delivery.id)
-            .join(Mailing, Mailing.id == Delivery.mailing_id)
-            .where(
-                Delivery.subscriber_id == registration.subscriber_id,
-                Delivery.registration_id == registration.id,
-                Delivery.state == DeliveryState.CLAIMED,
-                Mailing.kind.in_(INVITING),
-            )
-            .limit(1)
+    leaving = session.scalar(
+        select(Delivery.id)
+        .join(Mailing, Mailing.id == Delivery.mailing_id)
+        .where(
+            Delivery.subscriber_id == registration.subscriber_id,
+            Delivery.registration_id == registration.id,
+            Delivery.state == DeliveryState.CLAIMED,
+            Mailing.kind.in_(INVITING),
         )
-        is not None
+        .limit(1)
     )
+    if leaving is not None:
+        return True
+    # Read anew and last: a mail that was taken between the two looks is seen here.
+    return bool(session.scalar(select(Registration.invited).where(Registration.id == registration.id)))
 
 
 def _whose_turn_comes(symposium: Symposium) -> tuple[ColumnElement[bool], ...]:

@@ -5,7 +5,7 @@ rule, edited a date, or a machine was off. Planning again changes only what is n
 its way, and gives nobody a second row.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
 from sqlalchemy import case, literal, or_, select, update
@@ -14,14 +14,14 @@ from sqlalchemy.orm import Session
 from mailer.db import audience
 from mailer.db.mailings import WAITING, Delivery, Mailing
 from mailer.db.programme import Symposium
-from mailer.messages import when
+from mailer.messages import due, when
 from mailer.services.house import House
 from mailer.services.programme import facts
 from mailer.services.sending import replan
 from mailer.services.sending.announce import Announcement, announce
 from mailer.services.sending.closing import close_overtaken
 from mailer.services.sending.expand import expand_by_rule
-from mailer.services.sending.outlook import Outlook, night, outlooks, rules_for, zones_of
+from mailer.services.sending.outlook import Outlook, event_of, night, outlooks, rules_for, words_of, zones_of
 from mailer.services.sending.traits import BY_RULE, NOTICES
 from mailer.vocabulary import (
     DeliveryState,
@@ -49,6 +49,8 @@ def plan(session: Session, house: House, symposium: Symposium, now: datetime) ->
     ahead, kept = 0, set()
     for outlook in _outlooks(session, symposium):
         key = key_of(symposium, outlook.rule.key)
+        if key not in known and _came_too_late(symposium, outlook, known.values(), now):
+            continue
         if outlook.is_ahead(now):
             ahead += 1
         elif key not in known:
@@ -56,6 +58,21 @@ def plan(session: Session, house: House, symposium: Symposium, now: datetime) ->
         kept.add(_keep(session, house, symposium, outlook, now))
     _drop_others(session, symposium, kept, now)
     return ahead
+
+
+def _came_too_late(symposium: Symposium, outlook: Outlook, known: Iterable[Mailing], now: datetime) -> bool:
+    """True for a follow-up whose rule was made when its time was past and the others had been let go: an
+    approval that is repeated for those who were noted late sends it to nobody."""
+    own = due.due(words_of(outlook.rule), event_of(symposium))
+    if outlook.rule.timing is not RuleTiming.AFTER_END or own is None or own.at > now:
+        return False
+    approved = symposium.follow_up_at or now
+    return any(
+        one.kind is MailingKind.FOLLOW_UP
+        and one.generation == symposium.generation
+        and one.created_at < approved
+        for one in known
+    )
 
 
 def key_of(symposium: Symposium, rule_key: str) -> str:

@@ -73,7 +73,8 @@ def ask(session: Session, house: House, wish: Wish, now: datetime) -> None:
     """Note the wish and send one request for all of it, within the limits. Says nothing of the address.
 
     What is held already stays as it is: a stranger changes nobody's registration. Its owner, who may
-    have lost the mail, gets their confirmation once more, as seldom as a request.
+    have lost the mail, gets their confirmation once more, as seldom as a request. Only who waited when it
+    began is asked anew: that wait is over.
     """
     person = person_of(session, house, wish.attendee, now)
     seldom.hold(session, person)

@@ -107,10 +107,12 @@ def claim(
         return Slice()
     around = digest_claim.with_statements(session, found, outbox.surroundings(session, found), now)
     if around.registrations:
+        followed = followed_up(found, around)
+        follow_ups.hold(session, followed)
         around = replace(
             around,
             on_the_way=on_the_way(session, found, around),
-            follow_ups=follow_ups.had(session, followed_up(found, around)),
+            follow_ups=follow_ups.had(session, followed),
             ended_rules=outbox.ended_rules(session, rules_of(around)),
         )
     held, later, out = _asked_once_more(found, around, now)

@@ -18,7 +18,9 @@ def lacks_room(symposium: Symposium) -> bool:
 
 
 def must_wait(mailing: Mailing, symposium: Symposium, not_after: datetime, now: datetime) -> bool:
-    """True for a reminder of the last day, until a moment before it is too late."""
+    """True for a reminder of the last day before a known hour, until a moment before it is too late."""
     if mailing.kind is not MailingKind.REMINDER or not mailing.facts.get("joining"):
+        return False
+    if symposium.starts_at is None:  # staff are told of what has an hour alone
         return False
     return lacks_room(symposium) and now < not_after - LAST_MOMENT
