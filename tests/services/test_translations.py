@@ -291,6 +291,32 @@ def test_of_an_alert_and_a_translation_both_in_doubt_one_is_sent_again(
         release(house, later, hands.now)
 
 
+def test_the_corrected_text_of_a_translation_is_released_although_the_wrong_one_had_arrived(
+    house: House, server: MailServer, hands: Hands, subscribe: Subscribe, statement: int
+) -> None:
+    subscribe("fr@example.org", languages=("fr",))
+    translate(house, statement, "fr", hands.now)
+    alert = publish(house, statement, hands.now)
+    hands.work()
+    assert got(house, alert) == [("sent", 1, "fr")]
+    with house.database.write() as session:
+        found = session.get_one(Statement, statement)
+        draft = corrections.draft_correction(
+            session, found, title=None, body="New.", wrong="w", right="r", actor="test", now=hands.now
+        )
+        corrections.announce(session, draft, found, actor="test", now=hands.now)
+    hands.now += timedelta(minutes=5)
+    assert hands.work() == 1  # the correction, in the original's language
+    translate(house, statement, "fr", hands.now)
+    later = number_of(house, tell_of(house, statement, "fr", hands.now))
+    hands.now += timedelta(minutes=5)
+    assert hands.work() == 1
+    doubt(house, later)
+    assert release(house, later, hands.now) == 1
+    assert hands.work() == 1
+    assert got(house, later) == [("sent", 2, "fr")]
+
+
 def test_who_wishes_for_another_language_by_now_gets_it(
     house: House, server: MailServer, hands: Hands, subscribe: Subscribe, statement: int
 ) -> None:
