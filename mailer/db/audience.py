@@ -271,18 +271,21 @@ def retime(session: Session, mailing: Mailing, slot: Slot, *, registration_id: i
     if registration_id is not None:
         of_it = of_it.where(Delivery.registration_id == registration_id)
     unfolded = {"synchronize_session": False}
+    again = {
+        "state": DeliveryState.PENDING,
+        "reason": None,
+        "settled_at": None,
+        "due_at": due_at,
+        "not_after": not_after,
+    }
     session.execute(
-        of_it.where(_set_aside(), due_at > slot.now)
-        .values(state=DeliveryState.PENDING, reason=None, settled_at=None, due_at=due_at, not_after=not_after)
-        .execution_options(**unfolded)
+        of_it.where(_set_aside(), due_at > slot.now).values(**again).execution_options(**unfolded)
     )
     came = came_of(mailing)
     if came is not None:
         session.execute(
             of_it.where(_noted_again(came), not_after > slot.now)
-            .values(
-                state=DeliveryState.PENDING, reason=None, settled_at=None, due_at=due_at, not_after=not_after
-            )
+            .values(**again)
             .execution_options(**unfolded)
         )
     fresh = Delivery.state.in_(WAITING) & (Delivery.attempts == 0)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mailer.db.people import Subscriber, Subscription
-from mailer.db.programme import Statement, StatementText, Symposium
+from mailer.db.programme import Statement, StatementText
 from mailer.services.audience import people
 from mailer.services.house import House
-from mailer.services.programme.dates import Moment, set_moment
+from mailer.services.programme.dates import Moment
 from mailer.services.sending.compose import Composer
 from mailer.services.sending.dispatch import Dispatcher
 from mailer.services.sending.gate import OPEN_BY_NOW
@@ -19,7 +19,8 @@ from mailer.smtp.engine import Engine
 from mailer.smtp.journal import Journal
 from mailer.smtp.letter import boottime
 from mailer.smtp.relay import Relay
-from mailer.vocabulary import Precision, SubscriptionState, SymposiumState
+from mailer.vocabulary import Precision, SubscriptionState
+from tests.services.announced import announced
 from tests.smtp_server import MailServer
 
 if TYPE_CHECKING:
@@ -120,21 +121,7 @@ def statement(house: House, now: datetime) -> int:
 def symposium(house: House, now: datetime) -> int:
     """An announced symposium on Friday, February 23, 2024, noon in New York; its id."""
     with house.database.write() as session:
-        symposium = Symposium(
-            key="identify",
-            slug="identify",
-            title="How to Identify Genocide",
-            precision=Precision.NONE,
-            state=SymposiumState.ANNOUNCED,
-            sources={},
-            questions=[],
-            generation=0,
-            changed_at=now,
-            created_at=now,
-        )
-        session.add(symposium)
-        session.flush()
-        set_moment(session, symposium, noon(date(2024, 2, 23)), now)
+        symposium = announced(session, noon(date(2024, 2, 23)), now)
         return symposium.id
 
 

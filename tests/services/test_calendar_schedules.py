@@ -25,7 +25,7 @@ from mailer.db.programme import Registration, Symposium
 from mailer.db.seal import ADDRESS
 from mailer.services.house import House, open_house
 from mailer.services.programme import places, symposia
-from mailer.services.programme.dates import Moment, set_moment
+from mailer.services.programme.dates import Moment
 from mailer.services.programme.register import Attendee, register
 from mailer.services.programme.symposia import Edit, SymposiumRefusal
 from mailer.services.registration import self_service
@@ -35,6 +35,7 @@ from mailer.smtp.journal import Journal
 from mailer.vocabulary import DeliveryState, Precision, RegistrationState, SymposiumState
 from tests.calendar_readers import ReadEvent, by_icalendar
 from tests.conftest import NOON, Databases
+from tests.services.announced import announced
 from tests.services.conftest import Hands, noon
 from tests.services.test_calendar_mails import object_of
 from tests.services.test_recovery import ACCEPTED
@@ -244,21 +245,7 @@ def _world(template: Path, now: datetime, url: str = "") -> Iterator[World]:
         house_settings.use(chosen)
         house = open_house(chosen)
         with house.database.write() as session:
-            symposium = Symposium(
-                key="identify",
-                slug="identify",
-                title="How to Identify Genocide",
-                precision=Precision.NONE,
-                state=SymposiumState.ANNOUNCED,
-                sources={},
-                questions=[],
-                generation=0,
-                changed_at=now,
-                created_at=now,
-            )
-            session.add(symposium)
-            session.flush()
-            set_moment(session, symposium, noon(FIRST_DAY), now)
+            symposium = announced(session, noon(FIRST_DAY), now)
             number = symposium.id
         hands = Hands(house, server.url, now)
         try:

@@ -28,7 +28,7 @@ from mailer.db.mailings import WAITING, Delivery, Mailing
 from mailer.db.programme import Registration, Symposium
 from mailer.services.house import House, open_house
 from mailer.services.programme import places, reminders, rules, symposia
-from mailer.services.programme.dates import Moment, moment_of, set_moment
+from mailer.services.programme.dates import Moment, moment_of
 from mailer.services.programme.register import Attendee, register
 from mailer.services.programme.rules import Owner, RuleRefusal
 from mailer.services.programme.symposia import Edit, SymposiumRefusal
@@ -46,6 +46,7 @@ from mailer.vocabulary import (
     SymposiumState,
 )
 from tests.conftest import NOON, Databases
+from tests.services.announced import announced
 from tests.services.conftest import Hands
 from tests.services.test_recovery import ACCEPTED
 from tests.smtp_server import MailServer, Taken
@@ -371,21 +372,7 @@ def _world(template: Path, now: datetime, url: str = "") -> Iterator[World]:
         house_settings.use(chosen)
         house = open_house(chosen)
         with house.database.write() as session:
-            symposium = Symposium(
-                key="identify",
-                slug="identify",
-                title="How to Identify Genocide",
-                precision=Precision.NONE,
-                state=SymposiumState.ANNOUNCED,
-                sources={},
-                questions=[],
-                generation=0,
-                changed_at=now,
-                created_at=now,
-            )
-            session.add(symposium)
-            session.flush()
-            set_moment(session, symposium, _moment(2, 12), now)
+            symposium = announced(session, _moment(2, 12), now)
             reminders.plan_all(session, house, now)
             number = symposium.id
         hands = Hands(house, server.url, now)
